@@ -1,0 +1,117 @@
+// swift-tools-version: 6.2
+// Layers, top to bottom; a target may depend on its own layer or on one below it, never on one above.
+// Tests/ArchitectureTests checks this against `swift package dump-package`.
+import PackageDescription
+
+/// CI turns every warning into an error; a developer's build stays usable on a newer compiler.
+let strict: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)] + strict
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: swift)
+}
+
+// MARK: Layer 0: C. Debian packages, no logic of ours beyond a typed shim.
+let c: [Target] = [
+    .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+]
+
+// MARK: Layer 1: pure. No I/O, no clock. JSON is here because it is a function of its bytes, as BLAS would be.
+let pure: [Target] = [
+    library("JSON", ["CSimdJSON"]),
+    library("Contracts", ["JSON"]),
+    library("Features", ["Contracts", "JSON"]),
+    library("Detectors", ["JSON"]),
+    library("Simulation"),
+]
+
+// MARK: Layer 2: bridges, the only importers of C with I/O, and the kit that every service stands on.
+let bridges: [Target] = [
+    library("KafkaClient", ["CRDKafka"]),
+    library("RedisClient", ["CHiredis"]),
+    library("HTTPClient", ["CCurl"]),
+    library("HTTPServer", ["CMicroHTTPD"]),
+    library("YAMLReader", ["CYAML"]),
+    library("CSVReader", ["CZlib"]),
+    library("ServiceKit", ["JSON", "HTTPServer", "KafkaClient", "RedisClient"]),
+]
+
+// MARK: Layer 3: domain.
+let domain: [Target] = [
+    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors"]),
+    library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
+    library("ModelRegistry", ["RedisClient", "Contracts", "Detectors", "JSON"]),
+]
+
+// MARK: Layer 4: executables, a pod each. None imports another.
+let services: [Target] = [
+    service("Producer", ["UseCases", "Features", "Simulation", "CSVReader", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("StreamProcessor", ["UseCases", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service(
+        "ScoringService",
+        ["UseCases", "Features", "Detectors", "ModelRegistry", "HTTPServer", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("AlertSink", ["UseCases", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
+    service(
+        "VyuhaCtl",
+        ["UseCases", "ModelRegistry", "FeatureStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+]
+
+let checks: [Target] = [
+    tests("Architecture", ["JSON"]),
+    tests("JSON", ["JSON"]),
+    tests("Contracts", ["Contracts", "JSON"]),
+    tests("Features", ["Features", "Contracts", "JSON"]),
+    tests("Detectors", ["Detectors", "JSON"]),
+    tests("Simulation", ["Simulation"]),
+    tests("KafkaClient", ["KafkaClient"]),
+    tests("RedisClient", ["RedisClient", "TestSupport"]),
+    tests("HTTP", ["HTTPClient", "HTTPServer"]),
+    tests("YAMLReader", ["YAMLReader"]),
+    tests("CSVReader", ["CSVReader"]),
+    tests("ServiceKit", ["ServiceKit", "HTTPClient"]),
+    tests("UseCases", ["UseCases", "Features", "JSON"]),
+    tests("FeatureStore", ["FeatureStore", "TestSupport"]),
+    tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
+    tests("Producer", ["Producer"]),
+    tests("StreamProcessor", ["StreamProcessor"]),
+    tests("ScoringService", ["ScoringService"]),
+    tests("AlertSink", ["AlertSink", "TestSupport"]),
+    tests("Trainer", ["Trainer"]),
+    tests("VyuhaCtl", ["VyuhaCtl"]),
+    tests("Suite", ["TestSupport", "JSON", "KafkaClient", "RedisClient", "HTTPClient"]),
+    // A real redis-server of a test's own, and where the built executables are.
+    .target(name: "TestSupport", dependencies: ["RedisClient"], path: "Tests/TestSupport", swiftSettings: swift),
+]
+
+func product(_ name: String, _ target: String) -> Product { .executable(name: name, targets: [target]) }
+
+let package = Package(
+    name: "vyuha",
+    products: [
+        product("producer", "Producer"),
+        product("stream-processor", "StreamProcessor"),
+        product("feature-writer", "FeatureWriter"),
+        product("scoring-service", "ScoringService"),
+        product("alert-sink", "AlertSink"),
+        product("trainer", "Trainer"),
+        product("vyuhactl", "VyuhaCtl"),
+    ],
+    targets: c + pure + bridges + domain + services + checks,
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,4 @@
+@main
+struct AlertSinkMain {
+    static func main() {}
+}

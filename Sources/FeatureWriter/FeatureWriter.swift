@@ -1,0 +1,4 @@
+@main
+struct FeatureWriterMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct ProducerMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct ScoringServiceMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct StreamProcessorMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct VyuhaCtlMain {
+    static func main() {}
+}
