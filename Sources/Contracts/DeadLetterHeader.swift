@@ -1,0 +1,18 @@
+/// Header names of a dead letter. Its key and value are the original bytes; these say where it came from and what was wrong.
+public enum DeadLetterHeader {
+    /// Identity of the event, as in every record.
+    public static let id = "id"
+    public static let sourceTopic = "source-topic"
+    public static let sourcePartition = "source-partition"
+    public static let sourceOffset = "source-offset"
+    /// Kafka timestamp of the original, milliseconds.
+    public static let sourceTimestamp = "source-timestamp"
+    /// A `DeadLetterReason`.
+    public static let reason = "reason"
+    /// The field that was wrong; several are separated by commas; empty where the record as a whole was.
+    public static let field = "field"
+    /// One sentence a person can act on.
+    public static let detail = "detail"
+    /// The service that refused the record.
+    public static let service = "service"
+}

@@ -1,0 +1,31 @@
+/// The Redis keys of one use case. All names are made here and nowhere else; all start with `vyuha:<use case>:`.
+public struct RedisKeys: Sendable, Equatable {
+    /// The prefix that `vyuhactl reset` removes.
+    public let prefix: String
+
+    public init(useCase: String) { prefix = "vyuha:" + useCase + ":" }
+
+    /// Hash: the latest feature vector of an entity in one feature set. Has a time to live.
+    public func online(set: String, entity: String) -> String { prefix + "online:" + set + ":" + entity }
+    /// Pattern of all online keys of a set, for counting entities.
+    public func onlinePattern(set: String) -> String { prefix + "online:" + set + ":*" }
+
+    /// String: the model bytes of one immutable version.
+    public func modelBytes(set: String, version: Int64) -> String { prefix + "model:" + set + ":" + String(version) + ":bytes" }
+    /// Hash: what the registry knows about that version.
+    public func modelMetadata(set: String, version: Int64) -> String { prefix + "model:" + set + ":" + String(version) + ":meta" }
+    /// String: the version that scores now.
+    public func modelCurrent(set: String) -> String { prefix + "model:" + set + ":current" }
+    /// Counter: the last version number handed out.
+    public func modelSequence(set: String) -> String { prefix + "model:" + set + ":sequence" }
+    /// Sorted set: all versions, scored by version number.
+    public func modelVersions(set: String) -> String { prefix + "model:" + set + ":versions" }
+
+    /// Hash: state of the alerts of one group (usually an entity).
+    public func alertState(group: String) -> String { prefix + "alert:state:" + group }
+    /// Stream of alerts that a receiver has still to get.
+    public func alertOutbox(receiver: String) -> String { prefix + "alert:outbox:" + receiver }
+
+    /// String: how far a source has been delivered.
+    public func producerPosition(source: String) -> String { prefix + "producer:" + source }
+}

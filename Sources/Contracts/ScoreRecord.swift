@@ -1,0 +1,198 @@
+import JSON
+
+/// What the scorer says about one feature record.
+///
+/// Wire form on `<uc>.scores`:
+/// `{"id":"trips:42","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
+///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3}`.
+/// On `<uc>.anomalies` the same with `features`, `expected` and `contributions` (objects by feature name; absolute contributions sum to 1).
+public struct ScoreRecordWriter {
+    private let set: [UInt8]
+    private let names: [[UInt8]]
+    private let statusNormal: [UInt8]
+    private let statusAnomaly: [UInt8]
+
+    public init(set: String, features: [String], statusNormal: String, statusAnomaly: String) {
+        func json(_ text: String) -> [UInt8] {
+            var writer = JSONWriter(capacity: 64)
+            writer.value(text)
+            return writer.bytes
+        }
+        self.set = json(set)
+        names = features.map { JSONWriter.escapedKey($0) }
+        self.statusNormal = json(statusNormal)
+        self.statusAnomaly = json(statusAnomaly)
+    }
+
+    /// What every score record carries; strings are UTF-8.
+    public struct Head {
+        public var id: UnsafeRawBufferPointer
+        public var entity: UnsafeRawBufferPointer
+        public var eventTime: Int64
+        public var producedAt: Int64
+        public var scoredAt: Int64
+        public var offset: Int64
+        public var score: Double
+        public var isAnomaly: Bool
+        public var confidence: Double
+
+        public init(
+            id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, producedAt: Int64, scoredAt: Int64, offset: Int64,
+            score: Double, isAnomaly: Bool, confidence: Double
+        ) {
+            self.id = id
+            self.entity = entity
+            self.eventTime = eventTime
+            self.producedAt = producedAt
+            self.scoredAt = scoredAt
+            self.offset = offset
+            self.score = score
+            self.isAnomaly = isAnomaly
+            self.confidence = confidence
+        }
+    }
+
+    /// Why a score is what it is: per feature, in the feature's own unit.
+    public struct Reason {
+        public var actual: [Double]
+        public var expected: [Double]
+        public var contributions: [Double]
+        public init(actual: [Double], expected: [Double], contributions: [Double]) {
+            self.actual = actual
+            self.expected = expected
+            self.contributions = contributions
+        }
+    }
+
+    /// - Parameters:
+    ///   - model: JSON string bytes of the detector's name, quotes included.
+    ///   - version: the registry's version number.
+    ///   - reason: given for anomalies.
+    public func write(_ head: Head, model: [UInt8], version: Int64, reason: Reason?, into writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("id")
+        writer.value(utf8: head.id)
+        writer.key("set")
+        writer.raw(set)
+        writer.key("entity")
+        writer.value(utf8: head.entity)
+        writer.key("event_time")
+        writer.value(head.eventTime)
+        writer.key("produced_at")
+        writer.value(head.producedAt)
+        writer.key("scored_at")
+        writer.value(head.scoredAt)
+        writer.key("offset")
+        writer.value(head.offset)
+        writer.key("score")
+        writer.value(head.score)
+        writer.key("is_anomaly")
+        writer.value(head.isAnomaly)
+        writer.key("status")
+        writer.raw(head.isAnomaly ? statusAnomaly : statusNormal)
+        writer.key("confidence")
+        writer.value(head.confidence)
+        writer.key("model")
+        writer.raw(model)
+        writer.key("version")
+        writer.value(version)
+        if let reason {
+            writer.key("features")
+            object(reason.actual, into: &writer)
+            writer.key("expected")
+            object(reason.expected, into: &writer)
+            writer.key("contributions")
+            object(reason.contributions, into: &writer)
+        }
+        writer.endObject()
+    }
+
+    private func object(_ values: [Double], into writer: inout JSONWriter) {
+        writer.beginObject()
+        for index in names.indices {
+            writer.key(raw: names[index])
+            writer.value(values[index])
+        }
+        writer.endObject()
+    }
+}
+
+/// An anomaly as the alert sink and other slow readers see it: every part as a plain value.
+public struct Anomaly: Sendable, Equatable {
+    public var id: String
+    public var set: String
+    public var entity: String
+    public var eventTime: Int64
+    public var producedAt: Int64
+    public var score: Double
+    public var status: String
+    public var confidence: Double
+    public var model: String
+    public var version: Int64
+    /// One per feature, in the record's order.
+    public var features: [Feature]
+
+    public struct Feature: Sendable, Equatable {
+        public var name: String
+        public var actual: Double?
+        public var expected: Double?
+        /// Signed: positive means above what was expected; absolute values sum to 1 over the features.
+        public var contribution: Double
+        public init(name: String, actual: Double?, expected: Double?, contribution: Double) {
+            self.name = name
+            self.actual = actual
+            self.expected = expected
+            self.contribution = contribution
+        }
+    }
+
+    public init(
+        id: String, set: String, entity: String, eventTime: Int64, producedAt: Int64, score: Double, status: String, confidence: Double,
+        model: String, version: Int64, features: [Feature]
+    ) {
+        self.id = id
+        self.set = set
+        self.entity = entity
+        self.eventTime = eventTime
+        self.producedAt = producedAt
+        self.score = score
+        self.status = status
+        self.confidence = confidence
+        self.model = model
+        self.version = version
+        self.features = features
+    }
+
+    /// Reads a record of `<uc>.anomalies`. Throws a sentence that names the field.
+    public init(parsing bytes: [UInt8], _ range: Range<Int>) throws(JSONError) {
+        let json = try JSONValue.parse(bytes, range)
+        func text(_ name: String) throws(JSONError) -> String {
+            guard let value = json[name]?.string else { throw JSONError("The field \(name) must be a string.", offset: nil) }
+            return value
+        }
+        func integer(_ name: String) throws(JSONError) -> Int64 {
+            guard let value = json[name]?.integer else { throw JSONError("The field \(name) must be an integer.", offset: nil) }
+            return value
+        }
+        func number(_ name: String) throws(JSONError) -> Double {
+            guard let value = json[name]?.double else { throw JSONError("The field \(name) must be a number.", offset: nil) }
+            return value
+        }
+        id = try text("id")
+        set = try text("set")
+        entity = try text("entity")
+        eventTime = try integer("event_time")
+        producedAt = try integer("produced_at")
+        score = try number("score")
+        status = try text("status")
+        confidence = try number("confidence")
+        model = try text("model")
+        version = try integer("version")
+        let (expected, contributions) = (json["expected"], json["contributions"])
+        features = (json["features"]?.object ?? []).map { member in
+            Feature(
+                name: member.name, actual: member.value.double, expected: expected?[member.name]?.double,
+                contribution: contributions?[member.name]?.double ?? 0)
+        }
+    }
+}

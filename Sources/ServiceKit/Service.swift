@@ -1,0 +1,160 @@
+import Glibc
+import KafkaClient
+import RedisClient
+
+/// The version that every executable prints.
+public let vyuhaVersion = "0.1.0"
+
+/// What every service is given: its log, its metrics and its life.
+public struct Service: Sendable {
+    public let name: String
+    public let log: Logger
+    public let metrics: Metrics
+    public let life: Lifecycle
+
+    /// Runs a long-lived service: reads settings (or answers `--help`, `--version`, `--check-config`, `--print-config`), installs the
+    /// signal handling, serves `/health`, `/ready` and `/metrics`, runs the pipeline on this thread and exits.
+    ///
+    /// Exit status: 0 after a graceful stop, 64 for wrong settings (EX_USAGE), 1 when the pipeline failed.
+    /// - Parameters:
+    ///   - summary: one sentence for `--help`.
+    ///   - settings: reads every setting of the service from the reader.
+    ///   - pipeline: returns when `service.life.isStopping` and everything is drained; throws only what it cannot recover from.
+    public static func run<S: ServiceSettings>(
+        _ name: String, _ summary: String, settings: (inout SettingsReader) -> S?, pipeline: (S, Service) throws -> Void
+    ) -> Never {
+        let parsed = readSettings(name, summary, settings)
+        let common = parsed.common
+        let service = Service(
+            name: name,
+            log: Logger(service: name, level: common.logLevel, format: common.logFormat),
+            metrics: Metrics(common: [("service", name), ("use_case", common.useCaseName)]),
+            life: Lifecycle())
+        ProcessMetrics.register(in: service.metrics)
+        service.life.stopOnSignals(grace: 10, log: service.log)
+        do {
+            let admin = try AdminServer(common.adminAddress, service: service, routes: parsed.routes)
+            service.log.info("started", ["version": vyuhaVersion, "use_case": common.useCaseName, "port": admin.port])
+            try pipeline(parsed, service)
+            service.life.stop()
+            admin.stop()
+            service.log.info("stopped")
+            exit(0)
+        } catch {
+            service.log.error("the service cannot go on", ["error": "\(error)"])
+            exit(1)
+        }
+    }
+
+    /// Settings of any executable, services and commands alike; exits on the four questions and on mistakes.
+    public static func readSettings<S>(_ name: String, _ summary: String, _ settings: (inout SettingsReader) -> S?) -> S {
+        let switches: Set = ["--help", "--version", "--check-config", "--print-config"]
+        var reader = SettingsReader(
+            arguments: Array(CommandLine.arguments.dropFirst()), environment: SettingsReader.processEnvironment(), switches: switches)
+        let help = reader.toggle("--help", "Print this and exit.")
+        let version = reader.toggle("--version", "Print the version and exit.")
+        let check = reader.toggle("--check-config", "Check settings and use case, print what is wrong, and exit.")
+        let show = reader.toggle("--print-config", "Print every setting as it was understood, secrets redacted, and exit.")
+        if version {
+            print("\(name) \(vyuhaVersion)")
+            exit(0)
+        }
+        let result = settings(&reader)
+        if help {
+            print("\(name): \(summary)\n\nUsage: \(name) [options]\nEach option is also the environment variable in brackets.\n\n\(reader.help)")
+            exit(0)
+        }
+        do {
+            try reader.finish()
+        } catch {
+            standardError("\(name): \(error)\n")
+            exit(64)
+        }
+        if show {
+            print(reader.report)
+            exit(0)
+        }
+        guard let result else {
+            standardError("\(name): the settings are incomplete. See \(name) --help.\n")
+            exit(64)
+        }
+        if check {
+            print("\(name): settings and use case are in order.")
+            exit(0)
+        }
+        return result
+    }
+
+    /// Writes a line for people, outside the log.
+    public static func standardError(_ text: String) {
+        let bytes = Array(text.utf8)
+        bytes.withUnsafeBytes { _ = write(2, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Settings of one service: its own plus the common ones.
+public protocol ServiceSettings {
+    var common: CommonSettings { get }
+    /// More endpoints on the admin port; none by default.
+    var routes: AdminRoutes? { get }
+}
+
+extension ServiceSettings {
+    public var routes: AdminRoutes? { nil }
+}
+
+/// Settings that every service has.
+public struct CommonSettings: Sendable {
+    public let useCaseName: String
+    public let kafka: KafkaSettings
+    public let redis: RedisSettings
+    public let adminAddress: (host: String, port: Int)
+    public let instanceID: String?
+    public let logLevel: LogLevel
+    public let logFormat: Logger.Format
+
+    /// - Parameters:
+    ///   - useCaseName: from the loaded use case, for logs and metrics.
+    ///   - defaultPort: of the admin endpoints.
+    public init?(_ reader: inout SettingsReader, useCaseName: String, defaultPort: Int) {
+        self.useCaseName = useCaseName
+        kafka = Self.kafka(&reader)
+        let redis = Self.redis(&reader)
+        let host = reader.string("VYUHA_HOST", default: "0.0.0.0", "Address that the HTTP endpoints listen on.")
+        let port = reader.integer("VYUHA_PORT", default: defaultPort, in: 0...65_535, "Port of the HTTP endpoints; 0 takes a free one.")
+        adminAddress = (host, port)
+        instanceID = reader.optionalString(
+            "VYUHA_INSTANCE_ID", "A name that stays with this instance over restarts (static group membership); unset: dynamic membership.")
+        let level = reader.choice("VYUHA_LOG_LEVEL", default: "info", of: LogLevel.allCases.map(\.name), "How much is logged.")
+        logLevel = LogLevel(name: level) ?? .info
+        let format = reader.choice(
+            "VYUHA_LOG_FORMAT", default: isatty(2) == 1 ? "text" : "json", of: ["json", "text"], "Form of a log line.")
+        logFormat = Logger.Format(rawValue: format) ?? .json
+        guard let redis else { return nil }
+        self.redis = redis
+    }
+
+    /// `KAFKA_BOOTSTRAP_SERVERS`, and any librdkafka property as `VYUHA_KAFKA_<PROPERTY>` with underscores for dots.
+    public static func kafka(_ reader: inout SettingsReader) -> KafkaSettings {
+        let servers = reader.string("KAFKA_BOOTSTRAP_SERVERS", default: "127.0.0.1:9092", "Kafka brokers, host:port separated by commas.")
+        var properties: [String: String] = [:]
+        for (name, value) in reader.kafkaProperties() { properties[name] = value }
+        return KafkaSettings(bootstrapServers: servers, properties: properties)
+    }
+
+    public static func redis(_ reader: inout SettingsReader) -> RedisSettings? {
+        reader.value("REDIS_URL", default: "redis://127.0.0.1:6379", secret: true, "redis://[user[:password]@]host[:port][/database]") {
+            try RedisSettings(url: $0)
+        }
+    }
+}
+
+extension SettingsReader {
+    /// librdkafka's properties (CONFIGURATION.md of librdkafka) that the environment passes through.
+    mutating func kafkaProperties() -> [(String, String)] {
+        let prefix = "VYUHA_KAFKA_"
+        return passThrough(prefix: prefix).map { name, value in
+            (String(name.dropFirst(prefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined(), value)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building and running Vyuha need, if any is missing. Says what it installs. Safe to run again.
+set -euo pipefail
+
+packages=(
+    make pkg-config
+    librdkafka-dev          # Kafka client and the embedded broker
+    libhiredis-dev          # Redis client
+    libcurl4-openssl-dev    # HTTP client
+    libyaml-dev             # use-case files
+    libmicrohttpd-dev       # HTTP server
+    libsimdjson-dev         # JSON
+    zlib1g-dev              # gzip files
+    redis-server            # the private Redis of `vyuhactl up` and of the tests
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+
+if ! command -v swift >/dev/null; then
+    echo "Swift is missing. Install the Swift 6.2 toolchain or a newer one (https://www.swift.org/install/linux/) and run this again." >&2
+    exit 1
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    root=()
+elif command -v sudo >/dev/null; then
+    root=(sudo)
+else
+    echo "These Debian packages are missing, and this is neither root nor is there sudo: ${missing[*]}" >&2
+    exit 1
+fi
+echo "Installing Debian packages: ${missing[*]}"
+# redis-server's package would start a server of its own; the suite starts a private one.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+    "${root[@]}" chmod +x "$policy"
+    trap '"${root[@]}" rm -f "$policy"' EXIT
+fi
+"${root[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+echo "Installed."
