@@ -47,7 +47,7 @@ let bridges: [Target] = [
     library("HTTPServer", ["CMicroHTTPD"]),
     library("YAMLReader", ["CYAML"]),
     library("CSVReader", ["CZlib"]),
-    library("ServiceKit", ["JSON", "HTTPServer", "KafkaClient", "RedisClient"]),
+    library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient"]),
 ]
 
 // MARK: Layer 3: domain.

@@ -59,16 +59,30 @@ public struct FeatureRecordWriter {
     }
 }
 
-/// Reads feature records of one feature set. One per thread; no allocation per record.
+/// Reads feature records of a use case's feature sets. One per thread; no allocation per record.
 public struct FeatureRecordReader {
     private let fields: JSONFields
-    private let features: Int
-    private let set: [UInt8]
+    private let sets: [(name: [UInt8], slots: [Int])]
 
-    public init(set: String, features: [String]) throws(JSONError) {
-        self.set = Array(set.utf8)
-        self.features = features.count
-        fields = try JSONFields(paths: Slot.allCases.map(\.path) + features.map { "features." + $0 })
+    /// - Parameter sets: name and feature names, in vector order, of each set.
+    public init(sets: [(name: String, features: [String])]) throws(JSONError) {
+        var paths = Slot.allCases.map(\.path)
+        var index: [String: Int] = [:]
+        var known: [(name: [UInt8], slots: [Int])] = []
+        for set in sets {
+            var slots: [Int] = []
+            for feature in set.features {
+                let slot = index[feature] ?? paths.count
+                if slot == paths.count {
+                    paths.append("features." + feature)
+                    index[feature] = slot
+                }
+                slots.append(slot)
+            }
+            known.append((Array(set.name.utf8), slots))
+        }
+        self.sets = known
+        fields = try JSONFields(paths: paths)
     }
 
     /// Slots before the features.
@@ -86,39 +100,36 @@ public struct FeatureRecordReader {
         }
     }
 
-    /// What became of one record.
-    public enum Outcome: Equatable {
-        case record
-        /// A record of another feature set: somebody else's work.
-        case otherSet
-        /// Not a feature record; the sentence says why.
-        case bad(String)
-    }
-
+    /// Index of the record's feature set, in the order given to `init`.
+    public private(set) var set = 0
     public private(set) var eventTime: Int64 = 0
     public private(set) var producedAt: Int64 = 0
     public private(set) var offset: Int64 = 0
 
-    /// Reads the record in `bytes[range]`. After `.record` its parts can be asked for until the next call.
-    public mutating func read(_ bytes: [UInt8], _ range: Range<Int>) -> Outcome {
+    /// Reads the record in `bytes[range]`; its parts can then be asked for until the next call.
+    /// - Returns: nil, or a sentence that says why this is not a feature record of this use case.
+    public mutating func read(_ bytes: [UInt8], _ range: Range<Int>) -> String? {
         switch fields.read(bytes, range) {
         case .ok: break
-        case .malformed(let reason): return .bad("\(reason)")
-        case .notAnObject: return .bad("The record is not a JSON object.")
-        case .repeatedField(let slot): return .bad("The field \(fields.paths[slot]) is given twice.")
+        case .malformed(let reason): return "\(reason)"
+        case .notAnObject: return "The record is not a JSON object."
+        case .repeatedField(let slot): return "The field \(fields.paths[slot]) is given twice."
         }
         for slot in [Slot.id, .set, .entity] where fields.slots[slot.rawValue].kind != .string {
-            return .bad("The field \(slot.path) must be a string.")
+            return "The field \(slot.path) must be a string."
         }
         for slot in [Slot.eventTime, .producedAt, .offset] where fields.slots[slot.rawValue].kind != .integer {
-            return .bad("The field \(slot.path) must be an integer.")
+            return "The field \(slot.path) must be an integer."
         }
-        let name = fields.slots[Slot.set.rawValue].text
-        guard fields.text[name].elementsEqual(set) else { return .otherSet }
+        let name = fields.text[fields.slots[Slot.set.rawValue].text]
+        guard let known = sets.firstIndex(where: { $0.name.elementsEqual(name) }) else {
+            return "The use case has no feature set \(String(decoding: name, as: UTF8.self))."
+        }
+        set = known
         eventTime = fields.slots[Slot.eventTime.rawValue].integer
         producedAt = fields.slots[Slot.producedAt.rawValue].integer
         offset = fields.slots[Slot.offset.rawValue].integer
-        return .record
+        return nil
     }
 
     /// The strings of the record live in `text`, at these ranges.
@@ -126,10 +137,10 @@ public struct FeatureRecordReader {
     public var id: Range<Int> { fields.slots[Slot.id.rawValue].text }
     public var entity: Range<Int> { fields.slots[Slot.entity.rawValue].text }
 
-    /// Appends the feature vector, NaN for what is missing or no number.
+    /// Appends the feature vector of the record's set, NaN for what is missing or no number.
     public func appendVector(to matrix: inout [Double]) {
-        for index in 0..<features {
-            let slot = fields.slots[Slot.allCases.count + index]
+        for index in sets[set].slots {
+            let slot = fields.slots[index]
             matrix.append(slot.kind == .number || slot.kind == .integer ? slot.number : .nan)
         }
     }

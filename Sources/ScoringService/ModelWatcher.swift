@@ -1,0 +1,72 @@
+import Detectors
+import ModelRegistry
+import RedisClient
+import ServiceKit
+import UseCases
+
+/// Keeps `CurrentModels` at the registry's `current` versions, on a thread of its own.
+///
+/// A new version is loaded and checked in full before it replaces the old one. A version that is damaged or whose features are not those
+/// of the use case is refused: the old one goes on, the metric `vyuha_model_load_failures_total` says so.
+struct ModelWatcher: Sendable {
+    private let useCase: UseCase
+    private let models: CurrentModels
+    private let service: Service
+    private let redis: RedisSettings
+    private let poll: Int
+
+    init(_ settings: ScoringServiceSettings, _ service: Service) {
+        useCase = settings.useCase
+        models = settings.models
+        redis = settings.common.redis
+        poll = settings.modelPoll
+        self.service = service
+    }
+
+    func start() {
+        Threads.start("model-watcher") { run() }
+    }
+
+    private func run() {
+        let client = RedisClient(redis)
+        let registry = ModelRegistry(client, useCase: useCase.name)
+        let failures = service.metrics.counter("vyuha_model_load_failures_total", "Model versions that could not be used.")
+        let swaps = service.metrics.counter("vyuha_model_swaps_total", "Model versions taken into use.")
+        let versions = useCase.plan.sets.map { set in
+            service.metrics.gauge("vyuha_model_version", "Version of the model in use.", [("set", set.name)])
+        }
+        var seen = [Int64?](repeating: nil, count: useCase.plan.sets.count)
+        var quietUntil = 0.0
+        while !service.life.isStopping {
+            for (index, set) in useCase.plan.sets.enumerated() {
+                do {
+                    guard let version = try registry.currentVersion(set: set.name), version != seen[index] else { continue }
+                    let model = try TrainedModel(decoding: registry.load(set: set.name, version: version).bytes)
+                    seen[index] = version
+                    guard model.featureNames == set.features else {
+                        failures.add()
+                        service.log.error(
+                            "a model was refused: its features are not the use case's",
+                            ["set": set.name, "version": version, "model": model.featureNames.joined(separator: ","),
+                                "use_case": set.features.joined(separator: ",")])
+                        continue
+                    }
+                    models.put(LoadedModel(model, version: version), set: index)
+                    swaps.add()
+                    versions[index].set(Double(version))
+                    service.log.info("model in use", ["set": set.name, "version": version, "detector": model.kind.rawValue])
+                } catch let error as RegistryError where error.isRetryable {
+                    guard Clock.monotonicSeconds >= quietUntil else { continue }
+                    quietUntil = Clock.monotonicSeconds + 10
+                    service.log.warning("the model registry does not answer", ["error": "\(error)"])
+                } catch {
+                    failures.add()
+                    guard Clock.monotonicSeconds >= quietUntil else { continue }
+                    quietUntil = Clock.monotonicSeconds + 10
+                    service.log.error("a model could not be loaded; the old one stays", ["set": set.name, "error": "\(error)"])
+                }
+            }
+            Clock.sleep(milliseconds: poll)
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import ServiceKit
+
+/// What the scoring service counts; added to once per batch.
+struct ScoringServiceMetrics {
+    let scores: Counter
+    let anomalies: Counter
+    let deadLetters: Counter
+    let latency: Histogram
+
+    init(_ metrics: Metrics) {
+        scores = metrics.counter("vyuha_scores_total", "Feature records scored.")
+        anomalies = metrics.counter("anomalies_detected_total", "Feature records whose score crossed the threshold.")
+        deadLetters = metrics.counter(
+            "vyuha_dead_letters_total", "Records that could not be used, by reason.", [("reason", "malformed")])
+        latency = metrics.histogram(
+            "processing_latency_seconds", "From the event's Kafka timestamp to its score being ready to send.")
+    }
+}

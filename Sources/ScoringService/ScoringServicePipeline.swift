@@ -1,0 +1,162 @@
+import Contracts
+import Detectors
+import JSON
+import KafkaClient
+import ServiceKit
+import UseCases
+
+/// In:        `<uc>.features`; models from the registry in Redis
+/// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
+/// State:     none beyond the current models
+/// Guarantee: at least once, in order per entity; one score per feature record, by distinct id; a model swap loses no record
+/// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
+final class ScoringServicePipeline {
+    private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }
+
+    private let service: Service
+    private let loop: ConsumerLoop
+    private let outlet: Outlet
+    private let metrics: ScoringServiceMetrics
+    private let watcher: ModelWatcher
+    private let models: CurrentModels
+    private let writers: [ScoreRecordWriter]
+
+    private var reader: FeatureRecordReader
+    private var scorers: Scorers
+    private var rows: [RowsOfSet]
+    private var scores: [Double] = []
+    private var flags: [Bool] = []
+    private var latencies: [Double] = []
+    private var json = JSONWriter(capacity: 1 << 12)
+    private var id: [UInt8] = []
+
+    /// The records of one batch that belong to one feature set: a matrix and who each row is.
+    private struct RowsOfSet {
+        var matrix: [Double] = []
+        var text: [UInt8] = []
+        var heads: [Head] = []
+
+        struct Head {
+            var id: Range<Int>
+            var entity: Range<Int>
+            var partition: Int32
+            var eventTime: Int64
+            var producedAt: Int64
+            var offset: Int64
+        }
+
+        mutating func removeAll() {
+            matrix.removeAll(keepingCapacity: true)
+            text.removeAll(keepingCapacity: true)
+            heads.removeAll(keepingCapacity: true)
+        }
+
+        /// Copies the text, since the reader reuses its own.
+        mutating func keep(_ bytes: ArraySlice<UInt8>) -> Range<Int> {
+            let start = text.count
+            text.append(contentsOf: bytes)
+            return start..<text.count
+        }
+    }
+
+    init(_ settings: ScoringServiceSettings, _ service: Service) throws {
+        let useCase = settings.useCase
+        let topics = Topics(useCase: useCase.name)
+        let sets = useCase.plan.sets
+        self.service = service
+        loop = ConsumerLoop(
+            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch)
+        outlet = try Outlet(settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter])
+        metrics = ScoringServiceMetrics(service.metrics)
+        watcher = ModelWatcher(settings, service)
+        models = settings.models
+        writers = sets.map {
+            ScoreRecordWriter(
+                set: $0.name, features: $0.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly)
+        }
+        reader = try FeatureRecordReader(sets: sets.map { ($0.name, $0.features) })
+        scorers = Scorers(settings.models)
+        rows = sets.map { _ in RowsOfSet() }
+    }
+
+    func run() throws {
+        defer { outlet.close() }
+        watcher.start()
+        guard waitForModels() else { return }
+        try loop.run { batch in
+            scorers.refresh()
+            for index in rows.indices { rows[index].removeAll() }
+            for record in batch.records { read(record, of: batch) }
+            let now = Clock.milliseconds
+            for set in rows.indices { score(set, now) }
+            try outlet.deliver()
+            metrics.latency.observe(latencies)
+            latencies.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// Records wait in Kafka until every feature set has a model.
+    private func waitForModels() -> Bool {
+        service.life.obstacle = "waiting for a model"
+        while models.all.contains(where: { $0 == nil }) {
+            if service.life.isStopping { return false }
+            service.life.turned()
+            Clock.sleep(milliseconds: 50)
+        }
+        return true
+    }
+
+    /// One feature record becomes one row of its set's matrix, or one dead letter.
+    private func read(_ record: ConsumedRecord, of batch: borrowing RecordBatch) {
+        if let problem = record.value.map({ reader.read(batch.bytes, $0) }) ?? "The record has no bytes." {
+            batch.identity(of: record, into: &id)
+            outlet.batch.appendDeadLetter(
+                topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem, service: service.name)
+            metrics.deadLetters.add()
+            return
+        }
+        let set = reader.set
+        reader.appendVector(to: &rows[set].matrix)
+        let id = rows[set].keep(reader.text[reader.id])
+        let entity = rows[set].keep(reader.text[reader.entity])
+        rows[set].heads.append(
+            RowsOfSet.Head(
+                id: id, entity: entity, partition: record.partition, eventTime: reader.eventTime, producedAt: reader.producedAt,
+                offset: reader.offset))
+    }
+
+    /// Scores all rows of a set in one call and writes a record for each.
+    private func score(_ set: Int, _ now: Int64) {
+        guard !rows[set].heads.isEmpty else { return }
+        scorers.score(set: set, rows[set].matrix, scores: &scores, flags: &flags)
+        guard let loaded = scorers.current[set]?.loaded else { return }
+        let columns = loaded.model.featureNames.count
+        rows[set].text.withUnsafeBytes { text in
+            for (row, head) in rows[set].heads.enumerated() {
+                let entity = UnsafeRawBufferPointer(rebasing: text[head.entity])
+                let record = ScoreRecordWriter.Head(
+                    id: UnsafeRawBufferPointer(rebasing: text[head.id]), entity: entity, eventTime: head.eventTime,
+                    producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: scores[row], isAnomaly: flags[row],
+                    confidence: confidence(score: scores[row], threshold: loaded.model.threshold))
+                write(record, set, loaded, reason: nil, topic: Topic.scores, head.partition)
+                latencies.append(Double(now - head.producedAt) / 1000)
+                guard flags[row] else { continue }
+                let actual = Array(rows[set].matrix[row * columns..<(row + 1) * columns])
+                let explanation = loaded.model.explain(actual)
+                let reason = ScoreRecordWriter.Reason(
+                    actual: actual, expected: explanation.expected, contributions: explanation.contributions)
+                write(record, set, loaded, reason: reason, topic: Topic.anomalies, head.partition)
+                metrics.anomalies.add()
+            }
+        }
+        metrics.scores.add(rows[set].heads.count)
+    }
+
+    private func write(
+        _ head: ScoreRecordWriter.Head, _ set: Int, _ loaded: LoadedModel, reason: ScoreRecordWriter.Reason?, topic: Int, _ partition: Int32
+    ) {
+        json.removeAll()
+        writers[set].write(head, model: loaded.name, version: loaded.version, reason: reason, into: &json)
+        json.bytes.withUnsafeBytes { outlet.batch.append(topic: topic, partition: partition, key: head.entity, value: $0) }
+    }
+}

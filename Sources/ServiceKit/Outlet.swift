@@ -1,0 +1,84 @@
+import Contracts
+import KafkaClient
+
+/// Where a service's records go: queued in batches, waited for until the brokers have them.
+public final class Outlet {
+    private let producer: KafkaProducer
+    private let service: Service
+    /// What is to be sent; fill it, then `deliver()`.
+    public var batch: OutgoingBatch
+
+    /// - Parameter topics: indexed by `append(topic:…)` of the batch.
+    public init(_ common: CommonSettings, _ service: Service, topics: [String]) throws(KafkaError) {
+        self.service = service
+        producer = try KafkaProducer(service.logging(common.kafka))
+        batch = OutgoingBatch(topics: topics)
+    }
+
+    /// Sends the batch and waits until every record is on the broker; the batch is empty afterwards.
+    ///
+    /// A broker that is away is waited for. Throws a retryable error when the service is asked to stop meanwhile: what was not
+    /// acknowledged must then not be committed.
+    public func deliver() throws(KafkaError) {
+        defer { batch.removeAll() }
+        guard batch.count > 0 else { return }
+        var start = 0
+        var ticket = DeliveryTicket.none
+        while true {
+            do {
+                ticket = try producer.send(batch, from: start, timeout: 200)
+                break
+            } catch {
+                guard error.isRetryable, !error.isFatal, let index = error.recordIndex, !service.life.isStopping else { throw error }
+                start = index
+                service.life.turned()
+            }
+        }
+        while true {
+            do {
+                return try producer.waitForDelivery(of: ticket, timeout: 200)
+            } catch {
+                guard error.isRetryable, !error.isFatal, error.failedDeliveries == 0, !service.life.isStopping else { throw error }
+                service.life.turned()
+            }
+        }
+    }
+
+    public func close() { try? producer.close(timeout: 2_000) }
+}
+
+extension OutgoingBatch {
+    /// Appends a dead letter: the original key and value, and headers that say where it came from and what was wrong.
+    /// - Parameters:
+    ///   - topic: index of the dead-letter topic in this batch.
+    ///   - field: the wrong field, several separated by commas, or empty.
+    ///   - detail: one sentence for people.
+    public mutating func appendDeadLetter(
+        topic: Int, _ record: ConsumedRecord, of batch: borrowing RecordBatch, id: [UInt8], reason: DeadLetterReason, field: String,
+        detail: String, service: String
+    ) {
+        append(topic: topic, partition: record.partition, keyOf: batch.bytes, record.key, valueOf: batch.bytes, record.value)
+        header("id", of: id, 0..<id.count)
+        header("source-topic", batch.topics[record.topic])
+        header("source-partition", String(record.partition))
+        header("source-offset", String(record.offset))
+        header("source-timestamp", String(record.timestamp))
+        header("reason", reason.rawValue)
+        header("field", field)
+        header("detail", detail)
+        header("service", service)
+    }
+}
+
+extension RecordBatch {
+    /// The event's identity: header `id`, or topic, partition and offset of a record that an outside producer sent without one.
+    /// - Parameter buffer: gets the id's UTF-8 bytes; reused, so nothing is allocated once it has grown.
+    public borrowing func identity(of record: ConsumedRecord, into buffer: inout [UInt8]) {
+        buffer.removeAll(keepingCapacity: true)
+        if let range = header("id", of: record), !range.isEmpty {
+            buffer.append(contentsOf: bytes[range])
+        } else {
+            buffer.append(contentsOf: "\(topics[record.topic])-\(record.partition)-\(record.offset)".utf8)
+        }
+    }
+}
