@@ -31,7 +31,8 @@ public final class JSONFields {
     @exclusivity(unchecked) private var cursor = 0
     @exclusivity(unchecked) private var end = 0
     @exclusivity(unchecked) private var generation: UInt32 = 0
-    @exclusivity(unchecked) private var unknownNames: [UnknownName] = []
+    /// Room for the first unknown names; plain memory, so that the walk appends without a check.
+    private let unknownNames: UnsafeMutableBufferPointer<UnknownName>
 
     /// A name that no path knows, as long as the document is there.
     private struct UnknownName {
@@ -52,7 +53,12 @@ public final class JSONFields {
         slots = Array(repeating: JSONSlot(), count: paths.count)
         table = try PathTable(paths: paths)
         parser = Parser(maximumBytes: maximumBytes, maximumDepth: maximumDepth)
-        unknownNames.reserveCapacity(Self.keptUnknown)
+        unknownNames = .allocate(capacity: Self.keptUnknown)
+        unknownNames.initialize(repeating: UnknownName(node: 0, offset: 0))
+    }
+
+    deinit {
+        unknownNames.deallocate()
     }
 
     /// Reads a document that must be one object.
@@ -119,7 +125,9 @@ public final class JSONFields {
     /// Allocates; valid until the next read.
     public var unknown: [String] {
         guard let tape else { return [] }
-        return unknownNames.map { table.prefixes[$0.node] + String(decoding: tape.string(at: $0.offset), as: UTF8.self) }
+        return unknownNames.prefix(unknownCount).map {
+            table.prefixes[$0.node] + String(decoding: tape.string(at: $0.offset), as: UTF8.self)
+        }
     }
 
     private func forget() {
@@ -137,10 +145,7 @@ public final class JSONFields {
     }
 
     private func clear() {
-        if unknownCount > 0 {
-            unknownNames.removeAll(keepingCapacity: true)
-            unknownCount = 0
-        }
+        unknownCount = 0
         slots.withUnsafeMutableBufferPointer { $0.update(repeating: JSONSlot()) }
     }
 
@@ -152,20 +157,15 @@ public final class JSONFields {
             generation = 0
         }
         generation += 1
-        let repeated = slots.withUnsafeMutableBufferPointer { slots in
+        let unknownNames = unknownNames
+        let (repeated, count) = slots.withUnsafeMutableBufferPointer { slots in
             text.withUnsafeMutableBytes { text in
-                var reading = Reading(tape: tape, generation: generation, slots: slots, text: text)
-                let repeated = reading.object(at: index, node: 0, table) { note($0, $1) }
-                return repeated
+                var reading = Reading(tape: tape, generation: generation, slots: slots, text: text, unknown: unknownNames)
+                return (reading.object(at: index, node: 0, table), reading.unknownCount)
             }
         }
+        unknownCount = count
         return repeated < 0 ? .ok : .repeatedField(slot: repeated)
-    }
-
-    private func note(_ node: Int, _ word: UInt64) {
-        unknownCount += 1
-        guard unknownNames.count < Self.keptUnknown else { return }
-        unknownNames.append(UnknownName(node: node, offset: word & 0x00FF_FFFF_FFFF_FFFF))
     }
 
     /// The walk over one object and what is below it.
@@ -176,9 +176,11 @@ public final class JSONFields {
         let text: UnsafeMutableRawBufferPointer
         var textCount = 0
 
-        /// Fills the slots and tells `unknown` the node and the tape's word of each name that is not looked for.
-        /// Returns the slot of a repeated field, or -1.
-        mutating func object(at start: Int, node: Int, _ table: borrowing PathTable, unknown: (Int, UInt64) -> Void) -> Int {
+        let unknown: UnsafeMutableBufferPointer<UnknownName>
+        var unknownCount = 0
+
+        /// Fills the slots and notes each name that is not looked for. Returns the slot of a repeated field, or -1.
+        mutating func object(at start: Int, node: Int, _ table: borrowing PathTable) -> Int {
             let names = table.nodes[node]
             let end = tape.close(start)
             var guess = names.first
@@ -187,7 +189,7 @@ public final class JSONFields {
                 let value = index + 1
                 let found = table.find(tape.string(index), first: names.first, count: names.count, guess: guess)
                 guard found >= 0 else {
-                    unknown(node, tape.words[index])
+                    note(node, tape.words[index])
                     index = tape.after(value)
                     continue
                 }
@@ -198,15 +200,20 @@ public final class JSONFields {
                 if slot >= 0 { fill(&slots[slot], value) }
                 if child >= 0 {
                     if tape.kind(value) == Tape.Kind.object {
-                        let repeated = object(at: value, node: child, table, unknown: unknown)
+                        let repeated = object(at: value, node: child, table)
                         if repeated >= 0 { return repeated }
                     } else if slot < 0, tape.kind(value) != Tape.Kind.null {
-                        unknown(node, tape.words[index])
+                        note(node, tape.words[index])
                     }
                 }
                 index = tape.after(value)
             }
             return -1
+        }
+
+        private mutating func note(_ node: Int, _ word: UInt64) {
+            if unknownCount < unknown.count { unknown[unknownCount] = UnknownName(node: node, offset: word & 0x00FF_FFFF_FFFF_FFFF) }
+            unknownCount += 1
         }
 
         @inline(__always)
