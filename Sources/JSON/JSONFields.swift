@@ -10,24 +10,29 @@ import CSimdJSON
 public final class JSONFields {
     /// Names joined by dots. Slot `i` belongs to `paths[i]`.
     public let paths: [String]
-    /// The values of the document that was read last.
-    public private(set) var slots: [JSONSlot]
-    /// Unescaped strings of the document that was read last: valid UTF-8, addressed by `JSONSlot.text`.
-    public private(set) var text: [UInt8] = []
-    /// How many names were not among the paths.
-    public private(set) var unknownCount = 0
-    /// After `open`: whether the document is an array.
-    public private(set) var isArray = false
-    /// After `open`: how many elements `next` will give.
-    public private(set) var elementCount = 0
+    // One thread, and no code of the caller's runs inside a reading: the run-time checks for overlapping access would cost
+    // a tenth of the time.
 
-    private var parser: Parser
-    private var table: PathTable
-    private var tape: Tape?
-    private var cursor = 0
-    private var end = 0
-    private var generation: UInt32 = 0
-    private var unknownNames: [UnknownName] = []
+    /// The values of the document that was read last.
+    @exclusivity(unchecked) public private(set) var slots: [JSONSlot]
+    /// Unescaped strings of the document that was read last: valid UTF-8, addressed by `JSONSlot.text`. What lies outside
+    /// those ranges means nothing.
+    @exclusivity(unchecked) public private(set) var text: [UInt8] = []
+    /// How many names were not among the paths.
+    @exclusivity(unchecked) public private(set) var unknownCount = 0
+    /// After `open`: whether the document is an array.
+    @exclusivity(unchecked) public private(set) var isArray = false
+    /// After `open`: how many elements `next` will give.
+    @exclusivity(unchecked) public private(set) var elementCount = 0
+
+    @exclusivity(unchecked) private var parser: Parser
+    @exclusivity(unchecked) private var table: PathTable
+    @exclusivity(unchecked) private var tape: Tape?
+    @exclusivity(unchecked) private var cursor = 0
+    @exclusivity(unchecked) private var end = 0
+    @exclusivity(unchecked) private var generation: UInt32 = 0
+    /// Room for the first unknown names; plain memory, so that the walk appends without a check.
+    private let unknownNames: UnsafeMutableBufferPointer<UnknownName>
 
     /// A name that no path knows, as long as the document is there.
     private struct UnknownName {
@@ -48,7 +53,12 @@ public final class JSONFields {
         slots = Array(repeating: JSONSlot(), count: paths.count)
         table = try PathTable(paths: paths)
         parser = Parser(maximumBytes: maximumBytes, maximumDepth: maximumDepth)
-        unknownNames.reserveCapacity(Self.keptUnknown)
+        unknownNames = .allocate(capacity: Self.keptUnknown)
+        unknownNames.initialize(repeating: UnknownName(node: 0, offset: 0))
+    }
+
+    deinit {
+        unknownNames.deallocate()
     }
 
     /// Reads a document that must be one object.
@@ -59,6 +69,7 @@ public final class JSONFields {
         let reason = parser.parse(bytes, range, into: &parsed)
         guard reason == .none, let parsed else { return .malformed(reason) }
         tape = parsed
+        reserveText(range.count)
         return read(parsed, at: Tape.start)
     }
 
@@ -88,6 +99,7 @@ public final class JSONFields {
             return .notAnObject
         }
         tape = parsed
+        reserveText(range.count)
         return .ok
     }
 
@@ -113,7 +125,9 @@ public final class JSONFields {
     /// Allocates; valid until the next read.
     public var unknown: [String] {
         guard let tape else { return [] }
-        return unknownNames.map { table.nodes[$0.node].prefix + String(decoding: tape.string(at: $0.offset), as: UTF8.self) }
+        return unknownNames.prefix(unknownCount).map {
+            table.prefixes[$0.node] + String(decoding: tape.string(at: $0.offset), as: UTF8.self)
+        }
     }
 
     private func forget() {
@@ -125,12 +139,13 @@ public final class JSONFields {
         clear()
     }
 
+    /// Unescaping never makes a string longer, so a document's strings fit in its own length.
+    private func reserveText(_ count: Int) {
+        if text.count < count { text = Array(repeating: 0, count: max(count, 2 * text.count)) }
+    }
+
     private func clear() {
-        text.removeAll(keepingCapacity: true)
-        if unknownCount > 0 {
-            unknownNames.removeAll(keepingCapacity: true)
-            unknownCount = 0
-        }
+        unknownCount = 0
         slots.withUnsafeMutableBufferPointer { $0.update(repeating: JSONSlot()) }
     }
 
@@ -142,55 +157,63 @@ public final class JSONFields {
             generation = 0
         }
         generation += 1
-        var reading = Reading(tape: tape, generation: generation, text: text, unknownCount: 0, unknown: unknownNames)
-        text = []
-        unknownNames = []
-        let repeated = slots.withUnsafeMutableBufferPointer { reading.object(at: index, node: 0, table, $0) }
-        text = reading.text
-        unknownNames = reading.unknown
-        unknownCount = reading.unknownCount
+        let unknownNames = unknownNames
+        let (repeated, count) = slots.withUnsafeMutableBufferPointer { slots in
+            text.withUnsafeMutableBytes { text in
+                var reading = Reading(tape: tape, generation: generation, slots: slots, text: text, unknown: unknownNames)
+                return (reading.object(at: index, node: 0, table), reading.unknownCount)
+            }
+        }
+        unknownCount = count
         return repeated < 0 ? .ok : .repeatedField(slot: repeated)
     }
 
-    /// The walk over one object. Holds the buffers while it runs, so that they are appended to without access checks.
+    /// The walk over one object and what is below it.
     private struct Reading {
         let tape: Tape
         let generation: UInt32
-        var text: [UInt8]
-        var unknownCount: Int
-        var unknown: [UnknownName]
+        let slots: UnsafeMutableBufferPointer<JSONSlot>
+        let text: UnsafeMutableRawBufferPointer
+        var textCount = 0
 
-        /// Fills the slots of one object and of those below it. Returns the slot of a repeated field, or -1.
-        mutating func object(
-            at start: Int, node: Int, _ table: borrowing PathTable, _ slots: UnsafeMutableBufferPointer<JSONSlot>
-        ) -> Int {
-            let (first, count) = (table.nodes[node].first, table.nodes[node].count)
+        let unknown: UnsafeMutableBufferPointer<UnknownName>
+        var unknownCount = 0
+
+        /// Fills the slots and notes each name that is not looked for. Returns the slot of a repeated field, or -1.
+        mutating func object(at start: Int, node: Int, _ table: borrowing PathTable) -> Int {
+            let names = table.nodes[node]
             let end = tape.close(start)
-            var guess = first
+            var guess = names.first
             var index = start + 1
             while index < end {
                 let value = index + 1
-                guard let entry = table.find(tape.string(index), first: first, count: count, guess: guess) else {
-                    note(index, node)
+                let found = table.find(tape.string(index), first: names.first, count: names.count, guess: guess)
+                guard found >= 0 else {
+                    note(node, tape.words[index])
                     index = tape.after(value)
                     continue
                 }
-                guess = entry + 1
-                if table.entries[entry].seen == generation { return Int(table.entries[entry].firstSlot) }
-                table.entries[entry].seen = generation
-                let (slot, child) = (Int(table.entries[entry].slot), Int(table.entries[entry].child))
+                guess = found + 1
+                if table.entries[found].seen == generation { return Int(table.entries[found].firstSlot) }
+                table.entries[found].seen = generation
+                let (slot, child) = (Int(table.entries[found].slot), Int(table.entries[found].child))
                 if slot >= 0 { fill(&slots[slot], value) }
                 if child >= 0 {
                     if tape.kind(value) == Tape.Kind.object {
-                        let repeated = object(at: value, node: child, table, slots)
+                        let repeated = object(at: value, node: child, table)
                         if repeated >= 0 { return repeated }
                     } else if slot < 0, tape.kind(value) != Tape.Kind.null {
-                        note(index, node)
+                        note(node, tape.words[index])
                     }
                 }
                 index = tape.after(value)
             }
             return -1
+        }
+
+        private mutating func note(_ node: Int, _ word: UInt64) {
+            if unknownCount < unknown.count { unknown[unknownCount] = UnknownName(node: node, offset: word & 0x00FF_FFFF_FFFF_FFFF) }
+            unknownCount += 1
         }
 
         @inline(__always)
@@ -205,10 +228,11 @@ public final class JSONFields {
                 slot.number = Double(slot.integer)
             case Tape.Kind.string:
                 let string = tape.string(index)
-                let lower = text.count
-                text.append(contentsOf: string)
+                let lower = textCount
+                textCount += string.count
+                UnsafeMutableRawBufferPointer(rebasing: text[lower..<textCount]).copyMemory(from: string)
                 slot.kind = .string
-                slot.text = lower..<text.count
+                slot.text = lower..<textCount
             case Tape.Kind.yes:
                 slot.kind = .bool
                 slot.number = 1
@@ -223,12 +247,6 @@ public final class JSONFields {
             default:
                 slot.kind = .container
             }
-        }
-
-        private mutating func note(_ index: Int, _ node: Int) {
-            unknownCount += 1
-            guard unknown.count < JSONFields.keptUnknown else { return }
-            unknown.append(UnknownName(node: node, offset: tape.words[index] & 0x00FF_FFFF_FFFF_FFFF))
         }
     }
 }

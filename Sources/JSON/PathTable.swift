@@ -19,14 +19,15 @@ struct PathTable: ~Copyable {
         var seen: UInt32
     }
 
+    /// The entries of one object; node 0 is the document.
     struct Node {
         var first: Int
         var count: Int
-        /// "meta." for the object at `meta`; empty for the document.
-        var prefix: String
     }
 
-    let nodes: [Node]
+    let nodes: UnsafeMutableBufferPointer<Node>
+    /// "meta." for the object at `meta`; empty for the document.
+    let prefixes: [String]
     let entries: UnsafeMutableBufferPointer<Entry>
     private let names: UnsafeMutableRawBufferPointer
 
@@ -46,7 +47,7 @@ struct PathTable: ~Copyable {
         var next = 0
         while next < open.count {
             let (branch, prefix) = open[next]
-            nodes.append(Node(first: entries.count, count: branch.members.count, prefix: prefix))
+            nodes.append(Node(first: entries.count, count: branch.members.count))
             for member in branch.members {
                 let utf8 = Array(member.name.utf8)
                 var child: Int32 = -1
@@ -62,7 +63,9 @@ struct PathTable: ~Copyable {
             }
             next += 1
         }
-        self.nodes = nodes
+        self.nodes = .allocate(capacity: nodes.count)
+        _ = self.nodes.initialize(from: nodes)
+        prefixes = open.map(\.1)
         self.entries = .allocate(capacity: entries.count)
         _ = self.entries.initialize(from: entries)
         self.names = .allocate(byteCount: names.count, alignment: 1)
@@ -70,26 +73,28 @@ struct PathTable: ~Copyable {
     }
 
     deinit {
+        nodes.deallocate()
         entries.deallocate()
         names.deallocate()
     }
 
-    /// The entry of a name in an object, searching onward from `guess`; nil when the name is not looked for.
+    /// The entry of a name in an object, searching onward from `guess`; -1 when the name is not looked for.
     /// At least 8 bytes after the name must be readable.
     @inline(__always)
-    func find(_ name: UnsafeRawBufferPointer, first: Int, count: Int, guess: Int) -> Int? {
-        guard let base = name.baseAddress else { return nil }
+    func find(_ name: UnsafeRawBufferPointer, first: Int, count: Int, guess: Int) -> Int {
+        guard let base = name.baseAddress else { return -1 }
         let length = name.count
         var head = base.loadUnaligned(as: UInt64.self).littleEndian
         if length < 8 { head &= (1 << UInt64(length * 8)) &- 1 }
         var index = guess
         for _ in 0..<count {
             if index >= first + count { index = first }
-            let entry = entries[index]
-            if entry.head == head, Int(entry.length) == length, length <= 8 || isSame(base, entry) { return index }
+            if entries[index].head == head, Int(entries[index].length) == length, length <= 8 || isSame(base, entries[index]) {
+                return index
+            }
             index += 1
         }
-        return nil
+        return -1
     }
 
     private func isSame(_ base: UnsafeRawPointer, _ entry: Entry) -> Bool {
