@@ -1,0 +1,42 @@
+/// The simulators there are. A new one is a type that conforms to `Simulator` and a line in `known`.
+public enum Simulators {
+    private struct Entry {
+        let name: String
+        let fields: [SimulatedField]
+        let make: @Sendable (SimulatorSettings) -> any Simulator
+    }
+
+    private static let known = [
+        Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) })
+    ]
+
+    /// Every name that `make` accepts.
+    public static var names: [String] { known.map(\.name) }
+
+    /// The fields that simulator writes, or nil if there is none of that name. To check a use case's schema against its source.
+    public static func fields(of name: String) -> [SimulatedField]? {
+        known.first { $0.name == name }?.fields
+    }
+
+    /// A simulator at its first event. Pass it on to a generic function, so that the loop over events makes no existential calls.
+    public static func make(_ settings: SimulatorSettings) throws(SimulationError) -> any Simulator {
+        guard let entry = known.first(where: { $0.name == settings.name }) else {
+            throw SimulationError(
+                setting: "name",
+                message: "There is no simulator named `\(settings.name)`; choose one of: \(names.joined(separator: ", ")).")
+        }
+        guard (1...1_000_000).contains(settings.entities) else {
+            throw SimulationError(setting: "entities", message: "A simulation needs 1 to 1,000,000 entities, not \(settings.entities).")
+        }
+        guard (10...3_600_000).contains(settings.interval) else {
+            throw SimulationError(
+                setting: "interval",
+                message: "The interval between two events of an entity must be 10 ms to 1 h, not \(settings.interval) ms.")
+        }
+        guard (0...0.5).contains(settings.anomalyRate) else {
+            throw SimulationError(
+                setting: "anomaly_rate", message: "The share of anomalous events must be 0 to 0.5, not \(settings.anomalyRate).")
+        }
+        return entry.make(settings)
+    }
+}
