@@ -11,8 +11,14 @@ public struct ScoreRecordWriter {
     private let names: [[UInt8]]
     private let statusNormal: [UInt8]
     private let statusAnomaly: [UInt8]
+    private let model: [UInt8]
+    private let version: Int64
 
-    public init(set: String, features: [String], statusNormal: String, statusAnomaly: String) {
+    /// - Parameters:
+    ///   - features: names of the model's features, in the order of `Reason`.
+    ///   - model: the detector's name as a JSON string, quotes included.
+    ///   - version: the registry's version number.
+    public init(set: String, features: [String], statusNormal: String, statusAnomaly: String, model: [UInt8], version: Int64) {
         func json(_ text: String) -> [UInt8] {
             var writer = JSONWriter(capacity: 64)
             writer.value(text)
@@ -22,6 +28,8 @@ public struct ScoreRecordWriter {
         names = features.map { JSONWriter.escapedKey($0) }
         self.statusNormal = json(statusNormal)
         self.statusAnomaly = json(statusAnomaly)
+        self.model = model
+        self.version = version
     }
 
     /// What every score record carries; strings are UTF-8.
@@ -64,11 +72,8 @@ public struct ScoreRecordWriter {
         }
     }
 
-    /// - Parameters:
-    ///   - model: JSON string bytes of the detector's name, quotes included.
-    ///   - version: the registry's version number.
-    ///   - reason: given for anomalies.
-    public func write(_ head: Head, model: [UInt8], version: Int64, reason: Reason?, into writer: inout JSONWriter) {
+    /// - Parameter reason: given for anomalies.
+    public func write(_ head: Head, reason: Reason?, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("id")
         writer.value(utf8: head.id)

@@ -9,13 +9,30 @@ struct LoadedModel: Sendable {
     let version: Int64
     /// The detector's name as a JSON string, quotes included.
     let name: [UInt8]
+    /// Where each of the model's features stands in the feature set; nil when it takes all of them in order.
+    let columns: [Int]?
 
-    init(_ model: TrainedModel, version: Int64) {
+    /// - Parameter features: names of the feature set.
+    /// - Returns: nil when the model wants a feature that the set does not have.
+    init?(_ model: TrainedModel, version: Int64, features: [String]) {
+        let found = model.featureNames.map { features.firstIndex(of: $0) }
+        let columns = found.compactMap { $0 }
+        guard columns.count == found.count else { return nil }
+        self.columns = model.featureNames == features ? nil : columns
         self.model = model
         self.version = version
         var writer = JSONWriter(capacity: 32)
         writer.value(model.kind.rawValue)
         name = writer.bytes
+    }
+
+    /// The rows of the set reduced to the model's columns, into a reused buffer.
+    func gather(_ rows: [Double], width: Int, into vectors: inout [Double]) {
+        vectors.removeAll(keepingCapacity: true)
+        guard let columns else { return vectors.append(contentsOf: rows) }
+        for start in stride(from: 0, to: rows.count, by: width) {
+            for column in columns { vectors.append(rows[start + column]) }
+        }
     }
 }
 
@@ -36,30 +53,56 @@ final class CurrentModels: Sendable {
     }
 }
 
-/// One thread's own scorers of the current models.
+/// A model with what one thread needs to score by it; not shared.
+final class Scorer {
+    let loaded: LoadedModel
+    private let width: Int
+    private var scorer: ModelScorer
+    /// Rows of the last call in the model's own columns.
+    private(set) var vectors: [Double] = []
+
+    init(_ loaded: LoadedModel, width: Int) {
+        self.loaded = loaded
+        self.width = width
+        scorer = ModelScorer(loaded.model)
+    }
+
+    /// - Parameter rows: `[row × feature of the set]`, NaN for what is missing.
+    func score(_ rows: [Double], scores: inout [Double], flags: inout [Bool]) {
+        loaded.gather(rows, width: width, into: &vectors)
+        scorer.score(vectors, scores: &scores, flags: &flags)
+    }
+
+    /// The values that the model saw in one row of the last call.
+    func values(row: Int) -> [Double] {
+        let columns = loaded.model.featureNames.count
+        return Array(vectors[row * columns..<(row + 1) * columns])
+    }
+}
+
+/// One thread's own scorers of the current models, one per feature set.
 struct Scorers {
     private let models: CurrentModels
+    private let widths: [Int]
     private var generation = -1
-    private(set) var current: [(loaded: LoadedModel, scorer: ModelScorer)?] = []
+    private var current: [Scorer?] = []
 
-    init(_ models: CurrentModels) { self.models = models }
+    /// - Parameter widths: number of features of each set.
+    init(_ models: CurrentModels, widths: [Int]) {
+        self.models = models
+        self.widths = widths
+    }
 
     /// Takes newer models if there are any; call between batches.
     mutating func refresh() {
         let newest = models.generation
         guard newest != generation else { return }
         generation = newest
-        current = models.all.map { loaded in loaded.map { ($0, ModelScorer($0.model)) } }
+        current = zip(models.all, widths).map { loaded, width in loaded.map { Scorer($0, width: width) } }
     }
 
-    /// Scores rows of one set. See `ModelScorer.score`.
-    mutating func score(set: Int, _ vectors: [Double], scores: inout [Double], flags: inout [Bool]) {
-        current[set]?.scorer.score(vectors, scores: &scores, flags: &flags)
-    }
-
-    mutating func score(set: Int, row: [Double]) -> (score: Double, isAnomaly: Bool)? {
-        current[set]?.scorer.score(row)
-    }
+    /// Nil while the set has no model.
+    subscript(set: Int) -> Scorer? { set < current.count ? current[set] : nil }
 }
 
 /// How sure a verdict is: 0 at the threshold, towards 1 the further the p-value is on its side of it.

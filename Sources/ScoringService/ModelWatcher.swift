@@ -43,15 +43,17 @@ struct ModelWatcher: Sendable {
                     guard let version = try registry.currentVersion(set: set.name), version != seen[index] else { continue }
                     let model = try TrainedModel(decoding: registry.load(set: set.name, version: version).bytes)
                     seen[index] = version
-                    guard model.featureNames == set.features else {
+                    guard let loaded = LoadedModel(model, version: version, features: set.features) else {
                         failures.add()
                         service.log.error(
-                            "a model was refused: its features are not the use case's",
-                            ["set": set.name, "version": version, "model": model.featureNames.joined(separator: ","),
-                                "use_case": set.features.joined(separator: ",")])
+                            "a model was refused: it wants features that the use case does not have",
+                            [
+                                "set": set.name, "version": version, "model": model.featureNames.joined(separator: ","),
+                                "use_case": set.features.joined(separator: ","),
+                            ])
                         continue
                     }
-                    models.put(LoadedModel(model, version: version), set: index)
+                    models.put(loaded, set: index)
                     swaps.add()
                     versions[index].set(Double(version))
                     service.log.info("model in use", ["set": set.name, "version": version, "detector": model.kind.rawValue])

@@ -19,7 +19,7 @@ final class ScoringServicePipeline {
     private let metrics: ScoringServiceMetrics
     private let watcher: ModelWatcher
     private let models: CurrentModels
-    private let writers: [ScoreRecordWriter]
+    private let useCase: UseCase
 
     private var reader: FeatureRecordReader
     private var scorers: Scorers
@@ -70,12 +70,9 @@ final class ScoringServicePipeline {
         metrics = ScoringServiceMetrics(service.metrics)
         watcher = ModelWatcher(settings, service)
         models = settings.models
-        writers = sets.map {
-            ScoreRecordWriter(
-                set: $0.name, features: $0.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly)
-        }
+        self.useCase = useCase
         reader = try FeatureRecordReader(sets: sets.map { ($0.name, $0.features) })
-        scorers = Scorers(settings.models)
+        scorers = Scorers(settings.models, widths: sets.map(\.features.count))
         rows = sets.map { _ in RowsOfSet() }
     }
 
@@ -127,36 +124,37 @@ final class ScoringServicePipeline {
 
     /// Scores all rows of a set in one call and writes a record for each.
     private func score(_ set: Int, _ now: Int64) {
-        guard !rows[set].heads.isEmpty else { return }
-        scorers.score(set: set, rows[set].matrix, scores: &scores, flags: &flags)
-        guard let loaded = scorers.current[set]?.loaded else { return }
-        let columns = loaded.model.featureNames.count
+        guard !rows[set].heads.isEmpty, let scorer = scorers[set] else { return }
+        scorer.score(rows[set].matrix, scores: &scores, flags: &flags)
+        let loaded = scorer.loaded
+        let writer = ScoreRecordWriter(
+            set: useCase.plan.sets[set].name, features: loaded.model.featureNames, statusNormal: useCase.status.normal,
+            statusAnomaly: useCase.status.anomaly, model: loaded.name, version: loaded.version)
         rows[set].text.withUnsafeBytes { text in
             for (row, head) in rows[set].heads.enumerated() {
-                let entity = UnsafeRawBufferPointer(rebasing: text[head.entity])
                 let record = ScoreRecordWriter.Head(
-                    id: UnsafeRawBufferPointer(rebasing: text[head.id]), entity: entity, eventTime: head.eventTime,
-                    producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: scores[row], isAnomaly: flags[row],
-                    confidence: confidence(score: scores[row], threshold: loaded.model.threshold))
-                write(record, set, loaded, reason: nil, topic: Topic.scores, head.partition)
+                    id: UnsafeRawBufferPointer(rebasing: text[head.id]), entity: UnsafeRawBufferPointer(rebasing: text[head.entity]),
+                    eventTime: head.eventTime, producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: scores[row],
+                    isAnomaly: flags[row], confidence: confidence(score: scores[row], threshold: loaded.model.threshold))
+                send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
                 latencies.append(Double(now - head.producedAt) / 1000)
                 guard flags[row] else { continue }
-                let actual = Array(rows[set].matrix[row * columns..<(row + 1) * columns])
+                let actual = scorer.values(row: row)
                 let explanation = loaded.model.explain(actual)
                 let reason = ScoreRecordWriter.Reason(
                     actual: actual, expected: explanation.expected, contributions: explanation.contributions)
-                write(record, set, loaded, reason: reason, topic: Topic.anomalies, head.partition)
+                send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
                 metrics.anomalies.add()
             }
         }
         metrics.scores.add(rows[set].heads.count)
     }
 
-    private func write(
-        _ head: ScoreRecordWriter.Head, _ set: Int, _ loaded: LoadedModel, reason: ScoreRecordWriter.Reason?, topic: Int, _ partition: Int32
+    private func send(
+        _ head: ScoreRecordWriter.Head, by writer: ScoreRecordWriter, reason: ScoreRecordWriter.Reason?, topic: Int, _ partition: Int32
     ) {
         json.removeAll()
-        writers[set].write(head, model: loaded.name, version: loaded.version, reason: reason, into: &json)
+        writer.write(head, reason: reason, into: &json)
         json.bytes.withUnsafeBytes { outlet.batch.append(topic: topic, partition: partition, key: head.entity, value: $0) }
     }
 }

@@ -47,10 +47,16 @@ public struct Service: Sendable {
     }
 
     /// Settings of any executable, services and commands alike; exits on the four questions and on mistakes.
-    public static func readSettings<S>(_ name: String, _ summary: String, _ settings: (inout SettingsReader) -> S?) -> S {
-        let switches: Set = ["--help", "--version", "--check-config", "--print-config"]
+    /// - Parameters:
+    ///   - arguments: without the names of program and command.
+    ///   - switches: the command's own flags that take no value.
+    public static func readSettings<S>(
+        _ name: String, _ summary: String, arguments: [String] = Array(CommandLine.arguments.dropFirst()), switches: Set<String> = [],
+        _ settings: (inout SettingsReader) -> S?
+    ) -> S {
         var reader = SettingsReader(
-            arguments: Array(CommandLine.arguments.dropFirst()), environment: SettingsReader.processEnvironment(), switches: switches)
+            arguments: arguments, environment: SettingsReader.processEnvironment(),
+            switches: switches.union(["--help", "--version", "--check-config", "--print-config"]))
         let help = reader.toggle("--help", "Print this and exit.")
         let version = reader.toggle("--version", "Print the version and exit.")
         let check = reader.toggle("--check-config", "Check settings and use case, print what is wrong, and exit.")

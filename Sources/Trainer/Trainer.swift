@@ -1,4 +1,11 @@
-@main
-struct TrainerMain {
-    static func main() {}
+import ServiceKit
+
+@main struct Trainer {
+    static func main() {
+        Subcommand.dispatch(
+            "trainer", "Fits, calibrates and stores the models of a use case.",
+            [
+                Subcommand("fit", "Fits the use case's detector on a CSV file and puts it into the model registry.") { try FitCommand($0).run() }
+            ])
+    }
 }
