@@ -1,0 +1,220 @@
+import CMicroHTTPD
+import Glibc
+import Synchronization
+
+/// What libmicrohttpd's callbacks work on; shared by all threads of a server.
+final class ServerCore: Sendable {
+    let handler: @Sendable (borrowing HTTPServerRequest) -> HTTPServerResponse
+    let maximumBodyBytes: Int
+    /// Requests whose headers have arrived and whose answer is not sent yet.
+    let inFlight = Atomic<Int>(0)
+    let isStopping = Atomic<Bool>(false)
+    /// Open connections, for the watch.
+    let connections = Mutex<[ObjectIdentifier: Watched]>([:])
+    private let requestSeconds: Int
+
+    /// A connection and when it last made progress.
+    struct Watched {
+        let connection: Connection
+        var progress: UInt64
+        var since: Int
+    }
+
+    init(_ settings: HTTPServerSettings, _ handler: @escaping @Sendable (borrowing HTTPServerRequest) -> HTTPServerResponse) {
+        self.handler = handler
+        maximumBodyBytes = max(0, settings.maximumBodyBytes)
+        requestSeconds = max(1, settings.idleTimeout) + max(1, settings.requestTimeout)
+    }
+
+    static func at(_ pointer: UnsafeMutableRawPointer) -> ServerCore {
+        Unmanaged<ServerCore>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    // MARK: Connections
+
+    func opened(_ connection: Connection) {
+        connections.withLock { $0[ObjectIdentifier(connection)] = Watched(connection: connection, progress: 0, since: now()) }
+    }
+
+    /// libmicrohttpd closes the descriptor only after this, so that the watch never shuts down another's.
+    func closed(_ connection: Connection) {
+        connections.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    /// Cuts off connections on which no request was completed for too long, although bytes may trickle in.
+    func cutOffSlow() {
+        let time = now()
+        connections.withLock { watched in
+            for (key, entry) in watched {
+                let progress = entry.connection.progress.load(ordering: .relaxed)
+                if progress != entry.progress || entry.connection.isInHandler.load(ordering: .relaxed) {
+                    watched[key]?.progress = progress
+                    watched[key]?.since = time
+                } else if time - entry.since >= requestSeconds {
+                    shutdown(entry.connection.descriptor, Int32(SHUT_RDWR))
+                }
+            }
+        }
+    }
+
+    private func now() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
+        return time.tv_sec
+    }
+
+    // MARK: Requests
+
+    /// The headers have arrived.
+    func begin(_ connection: Connection, _ handle: OpaquePointer, _ method: UnsafePointer<CChar>) -> MHD_Result {
+        inFlight.wrappingAdd(1, ordering: .relaxed)
+        connection.reset()
+        guard let known = HTTPServerMethod(method) else {
+            connection.state = .unknownMethod
+            return .YES
+        }
+        connection.method = known
+        connection.state = .body
+        if known == .get { return .YES }
+        guard let declared = length(handle), declared > maximumBodyBytes else { return .YES }
+        connection.state = .tooLarge
+        // A client that waits for 100, or sends more than is worth receiving, is answered now and the connection closed. Others
+        // are read to the end first: closing on unread bytes resets the connection, and the answer could be lost on its way.
+        let waits = MHD_lookup_connection_value(handle, .HEADER_KIND, "Expect") != nil
+        return waits || declared > maximumBodyBytes + Self.maximumDiscarded ? answer(connection, handle, .tooLarge) : .YES
+    }
+
+    /// A part of the body has arrived; false closes the connection.
+    func receive(_ connection: Connection, _ data: UnsafeRawBufferPointer) -> Bool {
+        switch connection.state {
+        case .body:
+            if connection.body.count + data.count <= maximumBodyBytes {
+                connection.body.append(contentsOf: data)
+                return true
+            }
+            connection.state = .tooLarge
+            connection.body = []
+            fallthrough
+        default:
+            connection.discarded += data.count
+            return connection.discarded <= maximumBodyBytes + Self.maximumDiscarded
+        }
+    }
+
+    /// The request is complete.
+    func finish(_ connection: Connection, _ handle: OpaquePointer, _ url: UnsafePointer<CChar>) -> MHD_Result {
+        switch connection.state {
+        case .body:
+            connection.isInHandler.store(true, ordering: .relaxed)
+            let response = call(connection, handle, url)
+            connection.isInHandler.store(false, ordering: .relaxed)
+            connection.progress.wrappingAdd(1, ordering: .relaxed)
+            return answer(connection, handle, response)
+        case .tooLarge: return answer(connection, handle, .tooLarge)
+        case .unknownMethod: return answer(connection, handle, .notImplemented)
+        case .receiving, .answered: return .YES
+        }
+    }
+
+    private func call(_ connection: Connection, _ handle: OpaquePointer, _ url: UnsafePointer<CChar>) -> HTTPServerResponse {
+        // The request owns the body while the handler runs; a second owner would make the next request copy it.
+        var body: [UInt8] = []
+        swap(&body, &connection.body)
+        let request = HTTPServerRequest(method: connection.method, body: body, url: url, connection: handle)
+        let response = handler(request)
+        swap(&body, &connection.body)
+        return response
+    }
+
+    /// The response has been sent, or the connection is gone.
+    func completed(_ connection: Connection) {
+        connection.state = .receiving
+        connection.progress.wrappingAdd(1, ordering: .relaxed)
+        inFlight.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    private func answer(_ connection: Connection, _ handle: OpaquePointer, _ response: HTTPServerResponse) -> MHD_Result {
+        let made = response.body.withUnsafeBytes { bytes in
+            MHD_create_response_from_buffer(bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        guard let made else { return .NO }
+        defer { MHD_destroy_response(made) }
+        if let type = response.contentType { add("Content-Type", pointer(type), to: made) }
+        for (name, value) in response.headers { add(name, Self.cleaned(value), to: made) }
+        if isStopping.load(ordering: .relaxed) { add("Connection", "close", to: made) }
+        connection.state = .answered
+        return MHD_queue_response(handle, UInt32(max(100, min(599, response.status))), made)
+    }
+
+    private func add(_ name: StaticString, _ value: UnsafePointer<CChar>, to response: OpaquePointer) {
+        _ = MHD_add_response_header(response, pointer(name), value)
+    }
+
+    private func pointer(_ text: StaticString) -> UnsafePointer<CChar> {
+        UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
+    }
+
+    /// A line break in a value would begin another header field.
+    private static func cleaned(_ value: String) -> String {
+        if !value.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) { return value }
+        return String(decoding: value.utf8.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }, as: UTF8.self)
+    }
+
+    private func length(_ handle: OpaquePointer) -> Int? {
+        MHD_lookup_connection_value(handle, .HEADER_KIND, "Content-Length").flatMap { Int(exactly: strtoull($0, nil, 10)) ?? .max }
+    }
+
+    /// How much of a body that is too large is read for the sake of a clean answer, in bytes.
+    private static let maximumDiscarded = 4 << 20
+}
+
+extension HTTPServerResponse {
+    fileprivate static var tooLarge: HTTPServerResponse { text("The body is larger than this server allows.\n", status: 413) }
+    fileprivate static var notImplemented: HTTPServerResponse { text("This server does not know the method.\n", status: 501) }
+}
+
+// MARK: What libmicrohttpd calls
+
+/// Called once with the headers, once for each part of the body, and once at the end.
+func handleRequest(
+    _ core: UnsafeMutableRawPointer?, _ handle: OpaquePointer?, _ url: UnsafePointer<CChar>?, _ method: UnsafePointer<CChar>?,
+    _ version: UnsafePointer<CChar>?, _ data: UnsafePointer<CChar>?, _ size: UnsafeMutablePointer<Int>?,
+    _ context: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+    guard let core, let handle, let url, let method, let size, let context else { return .NO }
+    guard let known = context.pointee else {
+        guard let own = vyuha_mhd_socket_context(handle) else { return .NO }
+        context.pointee = own
+        return ServerCore.at(core).begin(Connection.at(own), handle, method)
+    }
+    if size.pointee > 0 {
+        let part = UnsafeRawBufferPointer(start: data, count: size.pointee)
+        size.pointee = 0
+        return ServerCore.at(core).receive(Connection.at(known), part) ? .YES : .NO
+    }
+    return ServerCore.at(core).finish(Connection.at(known), handle, url)
+}
+
+func requestCompleted(
+    _ core: UnsafeMutableRawPointer?, _ handle: OpaquePointer?, _ context: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ reason: MHD_RequestTerminationCode
+) {
+    guard let core, let known = context?.pointee else { return }
+    ServerCore.at(core).completed(Connection.at(known))
+}
+
+func connectionChanged(
+    _ core: UnsafeMutableRawPointer?, _ handle: OpaquePointer?, _ context: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ change: MHD_ConnectionNotificationCode
+) {
+    guard let core, let handle, let context else { return }
+    if change == .CONNECTION_NOTIFY_STARTED {
+        let connection = Connection(descriptor: vyuha_mhd_socket(handle))
+        context.pointee = Unmanaged.passRetained(connection).toOpaque()
+        ServerCore.at(core).opened(connection)
+    } else if let own = context.pointee {
+        context.pointee = nil
+        let connection = Unmanaged<Connection>.fromOpaque(own).takeRetainedValue()
+        ServerCore.at(core).closed(connection)
+    }
+}

@@ -1,0 +1,58 @@
+/// What went wrong between this process and Redis, in one sentence.
+///
+/// A retryable error in the middle of a pipeline says nothing about which commands were applied: the server may have
+/// executed all, some or none of them. Whoever repeats must make the effects idempotent (a guard by event time and offset,
+/// a set instead of an increment).
+public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The class of an error, for a decision in code; ``message`` is for people.
+    public enum Kind: Sendable, Equatable {
+        /// The URL or another setting is wrong.
+        case settings
+        /// No connection could be made.
+        case unreachable
+        /// The server refused the user, the password or the database number.
+        case authentication
+        /// No byte moved for the command timeout.
+        case timeout
+        /// The connection broke while in use.
+        case connectionLost
+        /// The peer does not speak the Redis protocol.
+        case protocolViolation
+        /// A reply was larger than ``RedisSettings/maximumReplyBytes``.
+        case replyTooLarge
+        /// The server answered with an error.
+        case server
+        /// The caller's `shouldContinue` ended the waiting.
+        case stopped
+        /// This process used the client wrongly, for example with a wrong number of arguments in a pipeline.
+        case misuse
+    }
+
+    /// The class of the error.
+    public let kind: Kind
+    /// One sentence that names the server or the setting, never a password.
+    public let message: String
+    /// Whether a later repeat may succeed without any change of settings or code.
+    public let isRetryable: Bool
+
+    /// ``message``.
+    public var description: String { message }
+
+    init(_ kind: Kind, _ message: String, retryable: Bool) {
+        self.kind = kind
+        self.message = message
+        self.isRetryable = retryable
+    }
+
+    /// The error for an error reply such as `WRONGTYPE Operation against a key …`.
+    init(reply: String) {
+        let code = reply.prefix { $0 != " " }
+        self.init(.server, "Redis answered with an error: \(reply)", retryable: RedisError.passing.contains(String(code)))
+    }
+
+    /// Error codes of states that end by themselves or by an operator's hand: loading after a restart, a long script, a
+    /// failover, a full memory or disk.
+    private static let passing: Set<String> = [
+        "LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "READONLY", "OOM", "MISCONF",
+    ]
+}
