@@ -1,0 +1,28 @@
+/// Every detector, by its name on the command line and in `usecase.yaml`. A new one is one case here and one line in `type`.
+public enum DetectorKind: String, CaseIterable, Sendable {
+    case isolationForest = "isolation-forest"
+
+    /// The implementation.
+    public var type: any Detector.Type {
+        switch self {
+        case .isolationForest: IsolationForest.self
+        }
+    }
+
+    /// The kind of that name; throws `.parameter` naming the known ones.
+    public init(named name: String) throws(DetectorError) {
+        guard let kind = DetectorKind(rawValue: name) else {
+            let names = DetectorKind.allCases.map(\.rawValue)
+            let hint = nearest(to: name, among: names).map { "did you mean `\($0)`?" } ?? "choose one of \(names.joined(separator: ", "))."
+            throw DetectorError(.parameter, "There is no detector `\(name)`: \(hint)")
+        }
+        self = kind
+    }
+
+    public var card: DetectorCard { type.card }
+    public var parameterSpecs: [ParameterSpec] { type.card.parameters }
+    public var summary: String { type.card.summary }
+
+    /// Whether it goes on learning from the rows that it scores.
+    public var isStreaming: Bool { type is any StreamingDetector.Type }
+}
