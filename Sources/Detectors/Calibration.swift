@@ -2,14 +2,15 @@ import Glibc
 
 /// From a raw score to how surprising it is: p-value, and a score in 0...1.
 ///
-/// **p-value**: the share of normal rows that score at least as high, learned from held-back rows. The body is the empirical distribution, linear
-/// between quantiles; the upper tenth is a generalised Pareto distribution fitted to the excesses over that quantile by probability-weighted moments
-/// (Hosking and Wallis 1987). Beyond the highest held-back score the tail goes on with the hazard it has there, so it neither ends nor saturates.
+/// **p-value**: the share of normal rows that score at least as high, learned from held-back rows. The body is the empirical distribution,
+/// linear between quantiles; the upper tenth is a generalised Pareto distribution fitted to the excesses over that quantile by
+/// probability-weighted moments (Hosking and Wallis 1987). Beyond the highest held-back score the tail goes on with the hazard it has
+/// there, so it neither ends nor saturates.
 ///
 /// **Surprise** is -log10 p: 2 is one row in a hundred. It is computed directly, so p may underflow without harm.
 ///
-/// **Score** is 1 - (1 + surprise)^-2, with the surprise beyond 10 compressed logarithmically: p 1 → 0, 0.1 → 0.75, 0.01 → 0.889, 0.001 → 0.9375,
-/// 10^-6 → 0.980. It rises strictly with the raw score.
+/// **Score** is 1 - (1 + surprise)^-2, with the surprise beyond 10 compressed logarithmically: p 1 → 0, 0.1 → 0.75, 0.01 → 0.889, 0.001 →
+/// 0.9375, 10^-6 → 0.980. It rises strictly with the raw score.
 public struct Calibration: Sendable, Equatable {
     /// Raw scores at equally spaced shares from 0 to the start of the tail; strictly rising.
     let body: [Double]
@@ -138,8 +139,8 @@ public struct Calibration: Sendable, Equatable {
     /// The p-value of a score.
     public static func pValue(score: Double) -> Double { pow(10, -surprise(score: score)) }
 
-    /// Probability-weighted moments: b0 = mean, b1 = mean of the excess weighted by the share that lies above it. Few or equal excesses make an
-    /// exponential tail. The shape is kept within -0.5...0.5: outside, the estimator has no use and the tail no mean.
+    /// Probability-weighted moments: b0 = mean, b1 = mean of the excess weighted by the share that lies above it. Few or equal excesses
+    /// make an exponential tail. The shape is kept within -0.5...0.5: outside, the estimator has no use and the tail no mean.
     private static func fitTail(_ excesses: [Double], floor: Double) -> (scale: Double, shape: Double) {
         let count = excesses.count
         guard count > 0 else { return (floor, 0) }

@@ -16,8 +16,9 @@ public struct DetectorCard: Sendable {
 
 /// The contract of every detector.
 ///
-/// A detector works on rows that `Preprocessing` has imputed and scaled, so it never meets NaN. It is immutable after `fit`: several threads may
-/// score with the same one. A higher raw score is more anomalous; raw scores have no common unit, `Calibration` makes them comparable.
+/// A detector works on rows that `Preprocessing` has imputed and scaled, so it never meets NaN. It is immutable after `fit`: several
+/// threads may score with the same one. A higher raw score is more anomalous; raw scores have no common unit, `Calibration` makes them
+/// comparable.
 public protocol Detector: Sendable {
     static var kind: DetectorKind { get }
     static var card: DetectorCard { get }
@@ -25,7 +26,8 @@ public protocol Detector: Sendable {
     /// Learns from rows without labels. The same data, parameters and seed give the same detector.
     ///
     /// Throws `.data` where there are too few rows.
-    static func fit(_ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress) throws(DetectorError) -> Self
+    static func fit(_ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress) throws(DetectorError)
+        -> Self
 
     /// Numbers in a row.
     var columns: Int { get }
@@ -46,7 +48,8 @@ public protocol Detector: Sendable {
     init(from reader: inout StateReader) throws(DetectorError)
 }
 
-/// A detector that goes on learning: the state is an explicit value that the caller keeps (one per entity or per stream), stores and restores.
+/// A detector that goes on learning: the state is an explicit value that the caller keeps (one per entity or per stream), stores and
+/// restores.
 public protocol StreamingDetector: Detector {
     /// The state before the first row, with what `fit` learned in it.
     func makeState() -> DetectorState

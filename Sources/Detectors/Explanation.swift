@@ -2,8 +2,8 @@
 public struct Explanation: Sendable, Equatable {
     /// The value of each feature that would have been normal.
     public var expected: [Double]
-    /// Per feature, positive where the value lies above the expected one and negative where below; the absolute values sum to 1, or are all 0
-    /// where nothing deviates.
+    /// Per feature, positive where the value lies above the expected one and negative where below; the absolute values sum to 1, or are all
+    /// 0 where nothing deviates.
     public var contributions: [Double]
 
     public init(expected: [Double], contributions: [Double]) {
@@ -16,7 +16,8 @@ public struct Explanation: Sendable, Equatable {
         contributions.indices.sorted { abs(contributions[$0]) > abs(contributions[$1]) }
     }
 
-    /// Signs weights by the side on which the row deviates and scales them to sum to 1. Without any weight, the deviations themselves count.
+    /// Signs weights by the side on which the row deviates and scales them to sum to 1. Without any weight, the deviations themselves
+    /// count.
     static func signed(_ weights: [Double], row: [Double], expected: [Double]) -> Explanation {
         var weights = weights.map { $0.isFinite ? max(0, $0) : 0 }
         for index in row.indices where row[index] == expected[index] { weights[index] = 0 }
@@ -27,9 +28,9 @@ public struct Explanation: Sendable, Equatable {
         return Explanation(expected: expected, contributions: signed)
     }
 
-    /// Each feature's weight is the mean of two counterfactuals: how far the score falls when this feature alone becomes expected, and how far it
-    /// rises when this feature alone deviates. These are the last and the first term of its Shapley value; two features that hide each other show in
-    /// the one, a feature that needs company in the other. Cost: 2 × columns + 2 scored rows.
+    /// Each feature's weight is the mean of two counterfactuals: how far the score falls when this feature alone becomes expected, and how
+    /// far it rises when this feature alone deviates. These are the last and the first term of its Shapley value; two features that hide
+    /// each other show in the one, a feature that needs company in the other. Cost: 2 × columns + 2 scored rows.
     static func comparing(_ row: [Double], with expected: [Double], score: (FeatureMatrix) -> [Double]) -> Explanation {
         let columns = row.count
         var variants = FeatureMatrix(columns: columns, reservingRows: 2 * columns + 2)

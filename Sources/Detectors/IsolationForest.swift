@@ -4,17 +4,18 @@ import Glibc
 ///
 /// Liu, Ting and Zhou, "Isolation Forest", ICDM 2008. Raw score 2^(-E[path] / c(sample size)) in 0...1, higher = more anomalous.
 ///
-/// Rows are rounded to `Float` before they meet a cut, in fitting and in scoring alike, and cuts are `Float`; a double-precision reference that
-/// rounds its input in the same way takes exactly the same paths.
+/// Rows are rounded to `Float` before they meet a cut, in fitting and in scoring alike, and cuts are `Float`; a double-precision reference
+/// that rounds its input in the same way takes exactly the same paths.
 ///
-/// Each tree is a complete binary tree of the height limit in heap order: node `i` has children `2i` and `2i + 1`, so a step is two loads, a compare
-/// and an add, without a branch. Where a real tree ends early, the nodes below send every row left and only that leaf is reached.
+/// Each tree is a complete binary tree of the height limit in heap order: node `i` has children `2i` and `2i + 1`, so a step is two loads,
+/// a compare and an add, without a branch. Where a real tree ends early, the nodes below send every row left and only that leaf is reached.
 public struct IsolationForest: Detector {
     public static let kind = DetectorKind.isolationForest
 
     public static let card = DetectorCard(
         summary: "Isolation forest: rows that few random cuts separate from the rest.",
-        assumptions: "Anomalies are few and differ in single features or in corners of the range; any scale, no distances, constant features harmless.",
+        assumptions:
+            "Anomalies are few and differ in single features or in corners of the range; any scale, no distances.",
         cost: "Fit O(trees × sample × log sample) whatever the rows; score O(trees × log sample), about 1 µs a row for 100 × 256.",
         source: "Liu, Ting and Zhou, Isolation Forest, ICDM 2008.",
         parameters: [
@@ -86,8 +87,8 @@ public struct IsolationForest: Detector {
     /// Rows scored against one tree before the next tree's nodes come into the cache.
     static let blockRows = 128
 
-    /// Sums each row's path length over all trees. Eight trees, which fit the first cache, meet all rows of the block before the next eight; a row
-    /// walks down the eight together, so that their loads overlap.
+    /// Sums each row's path length over all trees. Eight trees, which fit the first cache, meet all rows of the block before the next
+    /// eight; a row walks down the eight together, so that their loads overlap.
     private func addPaths(_ input: UnsafePointer<UInt64>, rows: Int, to sums: UnsafeMutablePointer<Float>) {
         let slots = 1 << height
         let trees = trees
@@ -133,14 +134,16 @@ public struct IsolationForest: Detector {
         return first + ((leaves[4 * slots + e] + leaves[5 * slots + f]) + (leaves[6 * slots + g] + leaves[7 * slots + h]))
     }
 
-    /// One step down: right where the row's value is at least the cut. The value's low half is all ones, so comparing whole words compares the keys.
+    /// One step down: right where the row's value is at least the cut. The value's low half is all ones, so comparing whole words compares
+    /// the keys.
     @inline(__always)
     private static func descend(_ at: inout Int, _ nodes: UnsafePointer<UInt64>, _ row: UnsafePointer<UInt64>) {
         let node = nodes[at]
         at = 2 &* at &+ (node < row[Int(truncatingIfNeeded: node & 0xFFFF_FFFF)] ? 1 : 0)
     }
 
-    /// A number that orders as the Float does, without a sign: flipped bits for negative values, the sign bit set for the others. -0 counts as 0.
+    /// A number that orders as the Float does, without a sign: flipped bits for negative values, the sign bit set for the others. -0 counts
+    /// as 0.
     @inline(__always)
     static func key(_ value: Float) -> UInt32 {
         let bits = (value + 0).bitPattern

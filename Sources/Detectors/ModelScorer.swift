@@ -1,5 +1,5 @@
-/// Scores rows with a model: vectors in, scores and flags out. One for each thread; it owns its working memory, so that scoring allocates only while
-/// the batch is larger than any before.
+/// Scores rows with a model: vectors in, scores and flags out. One for each thread; it owns its working memory, so that scoring allocates
+/// only while the batch is larger than any before.
 public struct ModelScorer: Sendable {
     public let model: TrainedModel
     private var scaled: [Double] = []
@@ -9,8 +9,8 @@ public struct ModelScorer: Sendable {
 
     public init(_ model: TrainedModel) { self.model = model }
 
-    /// Scores a batch of `[row × feature]`; NaN is a missing value. `scores` (0...1) and `flags` (score at or above the threshold) get one entry for
-    /// each row and keep their storage.
+    /// Scores a batch of `[row × feature]`; NaN is a missing value. `scores` (0...1) and `flags` (score at or above the threshold) get one
+    /// entry for each row and keep their storage.
     public mutating func score(_ vectors: [Double], scores: inout [Double], flags: inout [Bool]) {
         model.score(vectors, scaled: &scaled, scratch: &scratch, scores: &scores, flags: &flags)
     }

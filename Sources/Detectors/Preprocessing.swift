@@ -34,8 +34,8 @@ public struct FeaturePolicy: Sendable, Equatable {
     }
 }
 
-/// What happens to a row before any detector sees it: missing values take the training median, policies remove deviations that do not count, and
-/// features are scaled. So NaN and infinities never reach a detector, and zero is the middle of every feature.
+/// What happens to a row before any detector sees it: missing values take the training median, policies remove deviations that do not
+/// count, and features are scaled. So NaN and infinities never reach a detector, and zero is the middle of every feature.
 public struct Preprocessing: Sendable, Equatable {
     /// Per feature: what a missing value becomes, also the centre of policies.
     public let medians: [Double]
@@ -88,7 +88,9 @@ public struct Preprocessing: Sendable, Equatable {
         var compiled: [CompiledPolicy] = []
         for policy in policies {
             guard let column = featureNames.firstIndex(of: policy.feature) else {
-                throw DetectorError(.parameter, "The policy for `\(policy.feature)` names no feature of this model: it has \(featureNames.joined(separator: ", ")).")
+                throw DetectorError(
+                    .parameter,
+                    "The policy for `\(policy.feature)` names no feature of this model: it has \(featureNames.joined(separator: ", ")).")
             }
             compiled.append(
                 CompiledPolicy(
@@ -109,6 +111,11 @@ public struct Preprocessing: Sendable, Equatable {
 
     /// Scales whole rows from `[row × column]` into the start of `output`, which is at least as long.
     func apply(_ rows: Span<Double>, into output: inout MutableSpan<Double>) {
+        scale(rows, into: &output)
+        if !policies.isEmpty { applyPolicies(rows, into: &output) }
+    }
+
+    private func scale(_ rows: Span<Double>, into output: inout MutableSpan<Double>) {
         let columns = columns
         var column = 0
         for index in 0..<rows.count {
@@ -120,7 +127,6 @@ public struct Preprocessing: Sendable, Equatable {
             column += 1
             if column == columns { column = 0 }
         }
-        if !policies.isEmpty { applyPolicies(rows, into: &output) }
     }
 
     private func applyPolicies(_ rows: Span<Double>, into output: inout MutableSpan<Double>) {
@@ -154,11 +160,12 @@ public struct Preprocessing: Sendable, Equatable {
 
     var hasRanges: Bool { policies.contains { $0.validRange != nil } }
 
-    /// Scaled rows in a matrix of their own.
-    func apply(_ data: FeatureMatrix) -> FeatureMatrix {
+    /// Scaled rows in a matrix of their own. A detector is fitted without policies: it must know the spread of what they would hide.
+    func apply(_ data: FeatureMatrix, policies applied: Bool = true) -> FeatureMatrix {
         var values = [Double](repeating: 0, count: data.values.count)
         var output = values.mutableSpan
-        apply(data.values.span, into: &output)
+        scale(data.values.span, into: &output)
+        if applied, !policies.isEmpty { applyPolicies(data.values.span, into: &output) }
         return FeatureMatrix(values: values, columns: data.columns)
     }
 

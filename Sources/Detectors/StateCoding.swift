@@ -132,7 +132,9 @@ public struct StateReader: Sendable {
     /// Numbers, all finite and exactly `count` of them.
     public mutating func finiteDoubles(count: Int) throws(DetectorError) -> [Double] {
         let values = try doubles()
-        guard values.count == count, values.allSatisfy(\.isFinite) else { throw damaged("an array has a wrong length or a value that is not finite") }
+        guard values.count == count, values.allSatisfy(\.isFinite) else {
+            throw damaged("an array has a wrong length or a value that is not finite")
+        }
         return values
     }
 
@@ -176,7 +178,8 @@ public struct StateReader: Sendable {
     public mutating func version(_ known: UInt8, of thing: String) throws(DetectorError) {
         let found = try byte()
         guard found == known else {
-            throw DetectorError(.state, "The stored \(thing) has layout \(found) and this program reads \(known): train it anew or use a newer program.")
+            throw DetectorError(
+                .state, "The stored \(thing) has layout \(found) and this program reads \(known): train it anew or use a newer program.")
         }
     }
 

@@ -40,7 +40,8 @@ public struct Threshold: Sendable, Equatable {
                     .parameter, "A threshold in false alerts per entity and day needs the number of events per entity and day.")
             }
             guard alerts > 0, alerts <= rate else {
-                throw DetectorError(.parameter, "The false alerts per entity and day must be above 0 and at most the \(rate) events of a day.")
+                throw DetectorError(
+                    .parameter, "The false alerts per entity and day must be above 0 and at most the \(rate) events of a day.")
             }
             probability = alerts / rate
             score = Calibration.score(pValue: alerts / rate)

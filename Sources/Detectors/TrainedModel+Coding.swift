@@ -9,7 +9,7 @@ extension TrainedModel {
     /// |---|---|
     /// | magic | `VYUHAMDL` |
     /// | format version | u32 = 1 |
-    /// | detector | its name, then number of parameters and for each its name, a tag (0 integer, 1 number, 2 text, 3 flag, 4 list) and the value |
+    /// | detector | its name, number of parameters; for each its name, a tag (0 integer, 1 number, 2 text, 3 flag, 4 list), the value |
     /// | feature names | array of texts |
     /// | preprocessing, calibration, threshold, metadata | each opens with its own layout version, u8 |
     /// | detector state | opens with its own layout version, u8 |
@@ -38,7 +38,8 @@ extension TrainedModel {
 
     /// Reads what `encoded()` wrote.
     ///
-    /// Throws `.state` for foreign, damaged or truncated bytes and for a later format; never traps and never allocates more than the bytes can hold.
+    /// Throws `.state` for foreign, damaged or truncated bytes and for a later format; never traps and never allocates more than the bytes
+    /// can hold.
     public init(decoding bytes: [UInt8]) throws(DetectorError) {
         guard bytes.count > TrainedModel.magic.count + 8, bytes.starts(with: TrainedModel.magic) else {
             throw DetectorError(.state, "These bytes are not a stored model: give a model that `trainer fit` has written.")
@@ -49,14 +50,17 @@ extension TrainedModel {
         let version = try reader.uint32()
         guard version == TrainedModel.formatVersion else {
             throw DetectorError(
-                .state, "The stored model has format \(version) and this program reads \(TrainedModel.formatVersion): train it anew or use a newer program.")
+                .state,
+                "The stored model has format \(version) not \(TrainedModel.formatVersion): train it anew or use a newer program."
+            )
         }
         guard try tail.uint32() == crc32(bytes[..<end]) else { throw tail.damaged("the checksum differs") }
         let kind: DetectorKind
         var given: [String: ParameterValue] = [:]
         let name = try reader.text()
         guard let known = DetectorKind(rawValue: name) else {
-            throw DetectorError(.state, "The stored model uses the detector `\(name)`, which this program does not have: use a newer program.")
+            throw DetectorError(
+                .state, "The stored model uses the detector `\(name)`, which this program does not have: use a newer program.")
         }
         kind = known
         for _ in 0..<(try reader.uint32()) {

@@ -1,8 +1,8 @@
 import JSON
 
 extension TrainedModel {
-    /// Writes what a person or a registry wants to know about the model as one JSON object: detector, parameters, features with their medians,
-    /// threshold in all its statements, and metadata. The fitted numbers stay in `encoded()`.
+    /// Writes what a person or a registry wants to know about the model as one JSON object: detector, parameters, features with their
+    /// medians, threshold in all its statements, and metadata. The fitted numbers stay in `encoded()`.
     public func writeMetadata(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("format")

@@ -11,15 +11,16 @@ public struct TrainedModel: Sendable {
 
     public var kind: DetectorKind { parameters.kind }
 
-    /// Holds back a seeded random share of the rows, imputes by the median, scales and fits on the others, calibrates on the held-back ones and sets
-    /// the threshold. With fewer than twenty rows nothing is held back and the model is calibrated on what it has seen.
+    /// Holds back a seeded random share of the rows, imputes by the median, scales and fits on the others, calibrates on the held-back ones
+    /// and sets the threshold. With fewer than twenty rows nothing is held back and the model is calibrated on what it has seen.
     ///
     /// Throws `.data` for too few rows or a wrong width, `.parameter` for a setting that is out of range.
     public static func fit(
         _ data: FeatureMatrix, plan: TrainingPlan, progress: FitProgress = { _ in }
     ) throws(DetectorError) -> TrainedModel {
         guard data.columns == plan.featureNames.count else {
-            throw DetectorError(.data, "The training rows have \(data.columns) columns and \(plan.featureNames.count) feature names: they must agree.")
+            throw DetectorError(
+                .data, "The training rows have \(data.columns) columns and \(plan.featureNames.count) feature names: they must agree.")
         }
         guard data.rows >= 2 else {
             throw DetectorError(.data, "There are \(data.rows) training rows: give at least two, some hundreds for a threshold that holds.")
@@ -42,7 +43,7 @@ public struct TrainedModel: Sendable {
         let training = data.selecting(rows: fitRows)
         let preprocessing = try Preprocessing(training, featureNames: plan.featureNames, scaling: plan.scaling, policies: plan.policies)
         let detector = try plan.detector.type.fit(
-            preprocessing.apply(training), parameters: plan.parameters, seed: random.next(), progress: progress)
+            preprocessing.apply(training, policies: false), parameters: plan.parameters, seed: random.next(), progress: progress)
         let calibration = Calibration(heldBack: detector.score(preprocessing.apply(data.selecting(rows: heldBack))))
         let metadata = ModelMetadata(
             createdAt: plan.createdAt, seed: plan.seed, trainingRows: fitRows.count, heldBackRows: data.rows >= 20 ? heldBack.count : 0,
@@ -79,7 +80,8 @@ public struct TrainedModel: Sendable {
     }
 
     init(
-        featureNames: [String], parameters: DetectorParameters, preprocessing: Preprocessing, calibration: Calibration, threshold: Threshold,
+        featureNames: [String], parameters: DetectorParameters, preprocessing: Preprocessing, calibration: Calibration,
+        threshold: Threshold,
         metadata: ModelMetadata, detector: any Detector
     ) {
         self.featureNames = featureNames

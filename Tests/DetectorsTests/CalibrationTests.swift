@@ -19,7 +19,9 @@ struct CalibrationTests {
 
     @Test("the tail reaches beyond the held-back rows without saturating")
     func doesNotSaturate() {
-        for raw in [Self.exponential(500, seed: 3), Self.exponential(500, seed: 3).map { $0 * $0 * $0 }, (0..<500).map { Double($0) / 500 }] {
+        for raw in [
+            Self.exponential(500, seed: 3), Self.exponential(500, seed: 3).map { $0 * $0 * $0 }, (0..<500).map { Double($0) / 500 },
+        ] {
             let calibration = Calibration(heldBack: raw)
             let top = raw.max() ?? 0
             let far = (0...60).map { calibration.score(top * (1 + Double($0))) }

@@ -38,7 +38,8 @@ enum Sample {
         seed: UInt64 = 7, policies: [FeaturePolicy] = [], eventsPerEntityPerDay: Double? = nil
     ) throws -> TrainingPlan {
         try TrainingPlan(
-            detector: kind, parameters: DetectorParameters(for: kind, given: parameters), featureNames: names(columns), threshold: threshold,
+            detector: kind, parameters: DetectorParameters(for: kind, given: parameters), featureNames: names(columns),
+            threshold: threshold,
             seed: seed, createdAt: 1_700_000_000_000, policies: policies, eventsPerEntityPerDay: eventsPerEntityPerDay)
     }
 }

@@ -53,7 +53,9 @@ struct ModelTests {
 
     @Test("rows of another width than the names are an error")
     func wrongWidth() throws {
-        #expect(throws: DetectorError.self) { try TrainedModel.fit(Sample.normal(rows: 50, columns: 3), plan: Sample.plan(.isolationForest)) }
+        #expect(throws: DetectorError.self) {
+            try TrainedModel.fit(Sample.normal(rows: 50, columns: 3), plan: Sample.plan(.isolationForest))
+        }
     }
 
     @Test("a checksum is that of zlib")
