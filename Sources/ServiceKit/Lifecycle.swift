@@ -53,7 +53,7 @@ public final class Lifecycle: Sendable {
 
 /// Dedicated threads, named so that `top -H` shows who works.
 public enum Threads {
-    /// Starts a detached thread that runs `body` once. The name is cut to 15 bytes (pthread_setname_np(3)).
+    /// Starts a detached thread that runs `body` once. The name is cut to 15 bytes (proc(5), `comm`).
     public static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let box = Unmanaged.passRetained(Body(name: String(name.prefix(15)), run: body))
         var thread = pthread_t()
@@ -75,7 +75,12 @@ public enum Threads {
 private func threadEntry(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
     let body = Unmanaged<Threads.Body>.fromOpaque(argument).takeRetainedValue()
-    pthread_setname_np(pthread_self(), body.name)
+    // Glibc's Swift module has no pthread_setname_np; the kernel takes the name as a file too.
+    let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+    if file >= 0 {
+        _ = body.name.withCString { write(file, $0, strlen($0)) }
+        close(file)
+    }
     body.run()
     return nil
 }

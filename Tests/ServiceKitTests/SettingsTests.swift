@@ -1,0 +1,67 @@
+import Testing
+
+@testable import ServiceKit
+
+@Suite struct SettingsTests {
+    private func reader(_ arguments: [String] = [], _ environment: [String: String] = [:]) -> SettingsReader {
+        SettingsReader(arguments: arguments, environment: environment, switches: ["--yes"])
+    }
+
+    @Test("a flag wins over the variable, the variable over the default")
+    func precedence() throws {
+        for (arguments, environment, expected) in [
+            ([], [:], 5), ([], ["VYUHA_BATCH_SIZE": "6"], 6), (["--batch-size", "7"], ["VYUHA_BATCH_SIZE": "6"], 7), (["--batch-size=8"], [:], 8),
+        ] as [([String], [String: String], Int)] {
+            var reader = reader(arguments, environment)
+            #expect(reader.integer("VYUHA_BATCH_SIZE", default: 5, in: 1...10, "") == expected)
+            try reader.finish()
+        }
+    }
+
+    @Test("every mistake is told at once, each with its name and what would be right")
+    func mistakes() {
+        var reader = reader(["--batch-size", "many", "--batch-sise", "3", "--verbose-level=5"], ["VYUHA_BACH_SIZE": "3"])
+        _ = reader.integer("VYUHA_BATCH_SIZE", default: 5, in: 1...10, "")
+        _ = reader.choice("VYUHA_MODE", default: "slow", of: ["fast"], "")
+        let error = #expect(throws: SettingsError.self) { try reader.finish() }
+        #expect(
+            error?.problems == [
+                "VYUHA_BATCH_SIZE: \"many\" is not a whole number from 1 to 10.",
+                "VYUHA_MODE: \"slow\" is not one of fast.",
+                "Unknown option --batch-sise. Did you mean --batch-size?",
+                "Unknown option --verbose-level. See --help.",
+                "Unknown variable VYUHA_BACH_SIZE. Did you mean VYUHA_BATCH_SIZE?",
+            ])
+    }
+
+    @Test("another service's variable in a shared environment is no mistake")
+    func sharedEnvironment() throws {
+        var reader = reader([], ["VYUHA_WEBHOOK_URL": "http://127.0.0.1/", "PATH": "/bin"])
+        _ = reader.integer("VYUHA_BATCH_SIZE", default: 5, in: 1...10, "")
+        try reader.finish()
+    }
+
+    @Test("a switch takes no value, a setting needs one, a stray argument is refused")
+    func shapes() {
+        var reader = reader(["--yes", "stray", "--port"])
+        #expect(reader.toggle("--yes", ""))
+        _ = reader.optionalString("--port", "")
+        let error = #expect(throws: SettingsError.self) { try reader.finish() }
+        #expect(error?.problems == ["--port: needs a value.", "Unexpected argument \"stray\". See --help."])
+    }
+
+    @Test("durations are read with their unit", arguments: [("500ms", 500), ("60s", 60_000), ("1.5m", 90_000), ("2h", 7_200_000), ("5", nil), ("s", nil), ("-1s", nil)])
+    func durations(text: String, expected: Int?) {
+        #expect(SettingsReader.milliseconds(text) == expected)
+    }
+
+    @Test("the report redacts secrets, those passed through to Kafka included")
+    func redaction() {
+        var reader = reader([], ["REDIS_URL": "redis://:hunter2@cache:6379", "VYUHA_KAFKA_SASL_PASSWORD": "hunter3"])
+        _ = CommonSettings.redis(&reader)
+        let kafka = CommonSettings.kafka(&reader)
+        #expect(kafka.properties == ["sasl.password": "hunter3"])
+        #expect(!reader.report.contains("hunter"))
+        #expect(reader.report.contains("VYUHA_KAFKA_SASL_PASSWORD"))
+    }
+}
