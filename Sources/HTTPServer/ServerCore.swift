@@ -117,13 +117,8 @@ final class ServerCore: Sendable {
     }
 
     private func call(_ connection: Connection, _ handle: OpaquePointer, _ url: UnsafePointer<CChar>) -> HTTPServerResponse {
-        // The request owns the body while the handler runs; a second owner would make the next request copy it.
-        var body: [UInt8] = []
-        swap(&body, &connection.body)
-        let request = HTTPServerRequest(method: connection.method, body: body, url: url, connection: handle)
-        let response = handler(request)
-        swap(&body, &connection.body)
-        return response
+        let request = HTTPServerRequest(method: connection.method, body: connection.body, url: url, connection: handle)
+        return handler(request)
     }
 
     /// The response has been sent, or the connection is gone.

@@ -57,7 +57,10 @@ public final class RedisServer: Sendable {
     /// Starts the server again on the same port, after a kill where it still runs.
     public func restart(keepingData: Bool = true) throws(TestSupportError) {
         kill()
-        if !keepingData { remove(contentsOf: directory) }
+        if !keepingData {
+            deleteTree(directory)
+            mkdir(directory, 0o700)
+        }
         try start()
     }
 
@@ -70,8 +73,7 @@ public final class RedisServer: Sendable {
     /// Kills the server and deletes its directory; a second call does nothing.
     public func stop() {
         kill()
-        remove(contentsOf: directory)
-        rmdir(directory)
+        deleteTree(directory)
     }
 
     private func start() throws(TestSupportError) {
@@ -105,35 +107,48 @@ public final class RedisServer: Sendable {
         guard code == 0 else {
             throw TestSupportError("redis-server cannot be started (\(String(cString: strerror(code)))): install the package redis-server.")
         }
-        Running.shared.insert(started)
+        _ = Self.cleansUpAtExit
+        Running.shared.insert(started, directory)
         return started
     }
 
-    private func remove(contentsOf folder: String) {
-        guard let stream = opendir(folder) else { return }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name == "." || name == ".." { continue }
-            let path = "\(folder)/\(name)"
-            if unlink(path) != 0 {
-                remove(contentsOf: path)
-                rmdir(path)
+    /// So that a test process that ends early leaves neither a server nor its directory behind.
+    private static let cleansUpAtExit: Bool = atexit { Running.shared.removeAll() } == 0
+}
+
+/// The servers that run now, with their directories.
+private final class Running: Sendable {
+    static let shared = Running()
+    private let processes = Mutex<[pid_t: String]>([:])
+
+    func insert(_ process: pid_t, _ directory: String) { processes.withLock { $0[process] = directory } }
+    func remove(_ process: pid_t) { processes.withLock { $0[process] = nil } }
+
+    func removeAll() {
+        processes.withLock { processes in
+            for (process, directory) in processes {
+                _ = Glibc.kill(process, SIGKILL)
+                waitpid(process, nil, 0)
+                deleteTree(directory)
             }
+            processes = [:]
         }
     }
 }
 
-/// The servers that run now: a test process that ends early must not leave them behind.
-private final class Running: Sendable {
-    static let shared = Running()
-    private let processes = Mutex<Set<pid_t>>([])
-
-    private init() {
-        atexit { Running.shared.killAll() }
+/// Deletes a directory with all that is in it.
+private func deleteTree(_ folder: String) {
+    guard let stream = opendir(folder) else { return }
+    defer {
+        closedir(stream)
+        rmdir(folder)
     }
-
-    func insert(_ process: pid_t) { processes.withLock { _ = $0.insert(process) } }
-    func remove(_ process: pid_t) { processes.withLock { _ = $0.remove(process) } }
-    private func killAll() { processes.withLock { for process in $0 { _ = Glibc.kill(process, SIGKILL) } } }
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name == "." || name == ".." { continue }
+        let path = "\(folder)/\(name)"
+        if unlink(path) != 0 {
+            deleteTree(path)
+        }
+    }
 }
