@@ -1,0 +1,58 @@
+/// Why a file cannot be read on: `file:line: sentence`.
+public struct CSVError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let file: String
+    /// Counted from 1; 0 when the file as a whole is meant.
+    public let line: Int
+    /// Where the record starts that could not be read, in the uncompressed file.
+    public let byteOffset: Int64
+    public let message: String
+
+    public init(file: String, line: Int = 0, byteOffset: Int64 = 0, message: String) {
+        self.file = file
+        self.line = line
+        self.byteOffset = byteOffset
+        self.message = message
+    }
+
+    public var description: String { line == 0 ? "\(file): \(message)" : "\(file):\(line): \(message)" }
+}
+
+/// What a row is worth. Every row of the file is given with one of these; none is dropped.
+public enum CSVRowStatus: Sendable, Equatable {
+    case ok
+    /// The fields hold what is there.
+    case wrongColumnCount(found: Int, expected: Int)
+    /// Longer than the limit: there are no fields, and the raw bytes are its beginning. The reader goes on behind it.
+    case tooLong(limit: Int)
+    /// A quote that opens in this line is not closed before the file's end or the limit. The line alone is given up, without
+    /// fields; the reader goes on with the next line.
+    case unterminatedQuote
+    /// A NUL byte, which no text has.
+    case binary
+
+    /// What is wrong, for a person; nil when nothing is.
+    public var sentence: String? {
+        switch self {
+        case .ok: nil
+        case .wrongColumnCount(let found, let expected): "The row has \(found) columns, the header has \(expected)."
+        case .tooLong(let limit): "The row is longer than \(limit) bytes."
+        case .unterminatedQuote: "A quote opens in this line and is never closed."
+        case .binary: "The row has a NUL byte, so it is not text."
+        }
+    }
+}
+
+public struct CSVSettings: Sendable, Equatable {
+    /// Between fields; not a quote and not a line break.
+    public var delimiter: UInt8
+    /// Whether the first record names the columns; without one, the first row says how many columns there are.
+    public var hasHeader: Bool
+    /// A longer record is skipped and reported. The reader's memory is about twice this at most.
+    public var maximumRecordBytes: Int
+
+    public init(delimiter: UInt8 = UInt8(ascii: ","), hasHeader: Bool = true, maximumRecordBytes: Int = 1 << 20) {
+        self.delimiter = delimiter
+        self.hasHeader = hasHeader
+        self.maximumRecordBytes = max(16, maximumRecordBytes)
+    }
+}

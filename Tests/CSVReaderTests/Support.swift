@@ -1,0 +1,53 @@
+import CSVReader
+import Foundation
+
+/// A small seeded generator (SplitMix64), so that a failing case can be run again.
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+extension CSVReader {
+    var rowTexts: [String] { fields.indices.map { string($0) } }
+
+    /// All rows as texts, with what they are worth.
+    func all() throws -> [(status: CSVRowStatus, line: Int, offset: Int64, fields: [String])] {
+        var rows: [(CSVRowStatus, Int, Int64, [String])] = []
+        while let status = try next() { rows.append((status, line, byteOffset, rowTexts)) }
+        return rows
+    }
+}
+
+/// A file that is gone with the closure.
+func withFile<R>(_ bytes: [UInt8], _ body: (String) throws -> R) throws -> R {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("vyuha-csv-\(UUID().uuidString)").path
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try body(path)
+}
+
+/// What the system's gzip makes of the bytes.
+func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
+    try withFile(bytes) { path in
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/gzip")
+        process.arguments = ["-1", "-n", "-c", path]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return [UInt8](data)
+    }
+}
