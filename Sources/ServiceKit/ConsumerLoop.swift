@@ -147,7 +147,8 @@ public final class ConsumerLoop {
     private func poll(_ consumer: KafkaConsumer, into batch: inout RecordBatch, timeout: Int) throws {
         do {
             try consumer.poll(into: &batch, maximum: maximum, timeout: timeout)
-        } catch where error.isRetryable && !error.isFatal {
+        } catch {
+            guard error.isRetryable, !error.isFatal else { throw error }
             service.log.warning("Kafka reported a passing error", ["error": "\(error)"])
         }
     }
@@ -165,7 +166,8 @@ public final class ConsumerLoop {
         do {
             try consumer.commit(pending.map { PartitionOffset($0.key, $0.value) }, wait: wait)
             pending.removeAll(keepingCapacity: true)
-        } catch where error.isRetryable && !error.isFatal {
+        } catch {
+            guard error.isRetryable, !error.isFatal else { throw error }
             // The effects are durable and idempotent; an uncommitted offset only means that they are repeated after a crash.
             service.log.warning("offsets could not be committed and will be tried again", ["error": "\(error)"])
         }

@@ -1,0 +1,75 @@
+import KafkaClient
+import RedisClient
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ServiceKit
+
+/// The loop against librdkafka's mock cluster; a join takes it 3 to 5 s, so cases share what they can.
+@Suite struct ConsumerLoopTests {
+    @Test("a batch that fails for a while is handled again, nothing is lost, and what was handled is committed at the end")
+    func retriesAndCommits() throws {
+        let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 4)])
+        let settings = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let producer = try KafkaProducer(settings)
+        var batch = OutgoingBatch(topics: ["t"])
+        for number in 0..<1_000 {
+            batch.append(topic: 0, partition: Int32(number % 4), key: nil, value: Array("\(number)".utf8))
+        }
+        try producer.send(batch)
+        try producer.flush(timeout: 10_000)
+
+        let (common, service) = try Self.service(broker)
+        let handled = Mutex<[String: Int]>([:])
+        let failures = Mutex(3)
+        let done = Mutex(false)
+        Threads.start("loop") {
+            let loop = ConsumerLoop(common, service, topics: ["t"], group: "g", batch: 100)
+            do {
+                try loop.run { batch in
+                    let fails = failures.withLock { left in
+                        left -= 1
+                        return left >= 0
+                    }
+                    if fails { throw RedisError(kind: .connectionLost, message: "gone for a moment") }
+                    for record in batch.records {
+                        let value = record.value.map { String(decoding: batch.bytes[$0], as: UTF8.self) } ?? ""
+                        handled.withLock { $0[value, default: 0] += 1 }
+                    }
+                }
+            } catch { Issue.record(error) }
+            done.withLock { $0 = true }
+        }
+        #expect(withDeadline(30) { handled.withLock { $0.count } == 1_000 })
+        service.life.stop()
+        #expect(withDeadline(10) { done.withLock { $0 } })
+        #expect(handled.withLock { $0.values.allSatisfy { $0 == 1 } })
+        #expect(service.metrics.counter("vyuha_batch_retries_total", "").value == 3)
+        let partitions = (0..<4).map { TopicPartition("t", $0) }
+        let committed = try KafkaAdmin(settings).committed(group: "g", partitions, timeout: 5_000)
+        #expect(committed.map(\.offset) == [250, 250, 250, 250])
+    }
+
+    @Test("an error that will not pass ends the loop and is told")
+    func permanentError() throws {
+        struct Broken: Error {}
+        let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1)])
+        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        var batch = OutgoingBatch(topics: ["t"])
+        batch.append(topic: 0, partition: 0, key: nil, value: [1])
+        try producer.send(batch)
+        try producer.flush(timeout: 10_000)
+        let (common, service) = try Self.service(broker)
+        let loop = ConsumerLoop(common, service, topics: ["t"], group: "g", batch: 100)
+        #expect(throws: Broken.self) { try loop.run { _ in throw Broken() } }
+    }
+
+    private static func service(_ broker: EmbeddedBroker) throws -> (CommonSettings, Service) {
+        var reader = SettingsReader(arguments: [], environment: ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers])
+        let common = try #require(CommonSettings(&reader, useCaseName: "u", defaultPort: 0))
+        let service = Service(
+            name: "test", log: Logger(service: "test", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
+        return (common, service)
+    }
+}
