@@ -1,0 +1,64 @@
+import CRDKafka
+import Synchronization
+
+/// A Kafka broker inside this process: librdkafka's mock cluster, reachable over TCP on a free port of the loopback interface.
+///
+/// For demonstrations and tests; nothing is written to disk. Known limits (librdkafka 2.0.2):
+/// - a partition keeps about 5 MB and then forgets its oldest records;
+/// - joining a consumer group takes 3 to 5 seconds, and commits of its members are refused meanwhile;
+/// - the `CreateTopics` and `DeleteTopics` requests are unknown: topics are made with `createTopic`, in the process that hosts it;
+/// - a request for the metadata of an unknown topic creates it;
+/// - aborted transactions stay visible, and offsets sent to a transaction are not stored;
+/// - a fetch on an idle partition is answered only when `fetch.wait.max.ms` is over.
+///
+/// `@unchecked Sendable`: librdkafka's mock functions lock the cluster themselves; `isClosed` is under a lock.
+public final class EmbeddedBroker: @unchecked Sendable {
+    private let handle: ClientHandle
+    private let cluster: OpaquePointer
+    private let isClosed = Mutex(false)
+    /// `host:port` for `KafkaSettings`.
+    public let bootstrapServers: String
+
+    public init(topics: [TopicSpec] = [], log: (@Sendable (KafkaLogLine) -> Void)? = nil) throws(KafkaError) {
+        let settings = KafkaSettings(bootstrapServers: "", log: log)
+        let handle = try ClientHandle(RD_KAFKA_PRODUCER, settings, properties: [[("client.id", "vyuha-embedded-broker")]])
+        guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, 1) else {
+            throw KafkaError(
+                code: RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "The embedded Kafka broker cannot listen on the loopback interface.")
+        }
+        self.handle = handle
+        self.cluster = cluster
+        bootstrapServers = String(cString: rd_kafka_mock_cluster_bootstraps(cluster))
+        for topic in topics { try createTopic(topic) }
+    }
+
+    deinit { close() }
+
+    /// Creates a topic; one that exists already with as many partitions is left alone.
+    public func createTopic(_ spec: TopicSpec) throws(KafkaError) {
+        let code = isClosed.withLock { isClosed in
+            isClosed ? RD_KAFKA_RESP_ERR__DESTROY : rd_kafka_mock_topic_create(cluster, spec.name, Int32(clamping: spec.partitions), 1)
+        }
+        guard code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { return }
+        try check(code, "create the topic \(spec.name) on the embedded broker")
+    }
+
+    /// Drops every connection and refuses new ones; records and committed offsets stay.
+    public func setDown() {
+        isClosed.withLock { if !$0 { rd_kafka_mock_broker_set_down(cluster, -1) } }
+    }
+
+    /// Accepts connections again.
+    public func setUp() {
+        isClosed.withLock { if !$0 { rd_kafka_mock_broker_set_up(cluster, -1) } }
+    }
+
+    /// Frees the cluster with all its records. Idempotent.
+    public func close() {
+        isClosed.withLock { isClosed in
+            guard !isClosed else { return }
+            isClosed = true
+            rd_kafka_mock_cluster_destroy(cluster)
+        }
+    }
+}
