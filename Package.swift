@@ -52,7 +52,7 @@ let bridges: [Target] = [
 
 // MARK: Layer 3: domain.
 let domain: [Target] = [
-    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors"]),
+    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "ServiceKit"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
     library("ModelRegistry", ["RedisClient", "Contracts", "Detectors", "JSON"]),
 ]
@@ -94,7 +94,7 @@ let checks: [Target] = [
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer"]),
     tests("VyuhaCtl", ["VyuhaCtl"]),
-    tests("Suite", ["TestSupport", "JSON", "KafkaClient", "RedisClient", "HTTPClient"]),
+    tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient"]),
     // A real redis-server of a test's own, and where the built executables are.
     .target(name: "TestSupport", dependencies: ["RedisClient"], path: "Tests/TestSupport", swiftSettings: swift),
 ]

@@ -102,7 +102,7 @@ struct Scorers {
     }
 
     /// Nil while the set has no model.
-    subscript(set: Int) -> Scorer? { set < current.count ? current[set] : nil }
+    subscript(index: Int) -> Scorer? { index < current.count ? current[index] : nil }
 }
 
 /// How sure a verdict is: 0 at the threshold, towards 1 the further the p-value is on its side of it.

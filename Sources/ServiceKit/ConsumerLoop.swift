@@ -245,10 +245,10 @@ extension Service {
     /// The settings with librdkafka's own words sent to this service's log.
     public func logging(_ settings: KafkaSettings) -> KafkaSettings {
         var settings = settings
-        let log = log
+        let (log, life) = (log, life)
         settings.log = { line in
-            // Level 6 and 7 are chatter (syslog(3)).
-            guard line.level <= 4 else { return log.debug("Kafka client", ["facility": line.facility, "text": line.message]) }
+            // Level 5 and up is chatter (syslog(3)); while the service starts, waiting for Kafka has a line of its own.
+            guard line.level <= 4, life.obstacle == nil else { return log.debug("Kafka client", ["facility": line.facility, "text": line.message]) }
             log.warning("Kafka client", ["facility": line.facility, "text": line.message])
         }
         return settings

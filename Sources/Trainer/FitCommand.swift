@@ -52,9 +52,9 @@ struct FitCommand {
 
     private func fit(_ table: TrainingTable, _ bar: ProgressBar) throws -> TrainedModel {
         let useCase = settings.useCase
-        let plan = TrainingPlan(
-            detector: useCase.detector.parameters.kind, parameters: useCase.detector.parameters, featureNames: table.featureNames,
-            threshold: useCase.threshold.rule, seed: settings.seed.map { UInt64($0) } ?? useCase.detector.seed,
+        let plan = try TrainingPlan(
+            detector: useCase.detector.kind, parameters: useCase.detector.parameters, featureNames: table.featureNames,
+            threshold: useCase.threshold.rule, scaling: useCase.detector.scaling, seed: settings.seed.map { UInt64($0) } ?? useCase.detector.seed,
             createdAt: Clock.milliseconds, heldBackShare: settings.heldBack)
         let model = try TrainedModel.fit(table.matrix, plan: plan) { bar.show("fitting \(plan.detector.rawValue)", share: $0) }
         bar.clear()
