@@ -17,12 +17,12 @@ import Testing
         ("two values", text("7"), text(good + good), "malformed", ""),
         ("an array", text("7"), text("[" + good + "]"), "not-an-object", ""),
         ("missing field", text("7"), text(#"{"soldier_id":7,"heart_rate":80,"timestamp":1732456789}"#), "missing-field", "stamina"),
-        ("misspelt field", text("7"), text(good.replacing("stamina", "stamnia")), "missing-field", "stamina,stamnia"),
-        ("mistyped field", text("7"), text(good.replacing(":80,", ":\"80\",")), "wrong-type", "heart_rate"),
-        ("NaN", text("7"), text(good.replacing(":80,", ":NaN,")), "malformed", ""),
-        ("too large for a double", text("7"), text(good.replacing(":80,", ":1e999,")), "malformed", ""),
-        ("out of range", text("7"), text(good.replacing(":80,", ":-1,")), "out-of-range", "heart_rate"),
-        ("absurd time", text("7"), text(good.replacing("1732456789.123", "1e15")), "bad-timestamp", "timestamp"),
+        ("misspelt field", text("7"), text(good.replacing("stamina", with: "stamnia")), "missing-field", "stamina,stamnia"),
+        ("mistyped field", text("7"), text(good.replacing(":80,", with: ":\"80\",")), "wrong-type", "heart_rate"),
+        ("NaN", text("7"), text(good.replacing(":80,", with: ":NaN,")), "malformed", ""),
+        ("too large for a double", text("7"), text(good.replacing(":80,", with: ":1e999,")), "malformed", ""),
+        ("out of range", text("7"), text(good.replacing(":80,", with: ":-1,")), "out-of-range", "heart_rate"),
+        ("absurd time", text("7"), text(good.replacing("1732456789.123", with: "1e15")), "bad-timestamp", "timestamp"),
         ("no time", text("7"), text(#"{"soldier_id":7,"heart_rate":80,"stamina":90}"#), "missing-field", "timestamp"),
         ("key is not UTF-8", [0xFF, 0xFE], text(good), "bad-key", ""),
         ("2 MiB", text("7"), text(good + String(repeating: " ", count: 2 << 20)), "too-large", ""),
@@ -68,7 +68,8 @@ import Testing
             #expect(record.headers["source-topic"] == topics.events)
             #expect(record.headers["source-partition"] == "\(index % 2)")
             #expect(record.headers["source-offset"] == "\(index / 2)")
-            #expect(record.headers["detail"]?.hasSuffix(".") == true, "\(test.name): \(record.headers)")
+            let detail = record.headers["detail"] ?? ""
+            #expect(detail.hasSuffix(".") || detail.hasSuffix("?"), "\(test.name): \(detail)")
             #expect(record.key == test.key)
             #expect(record.value ?? [] == test.value ?? [], "\(test.name): the original bytes")
         }
