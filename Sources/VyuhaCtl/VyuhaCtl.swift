@@ -1,4 +1,18 @@
+import ServiceKit
+
 @main
 struct VyuhaCtlMain {
-    static func main() {}
+    static func main() {
+        // Started by `up` for itself; not for people, so not in the help.
+        if CommandLine.arguments.dropFirst() == ["guard"] { return ProcessGuard.run() }
+        Subcommand.dispatch(
+            "vyuhactl", "Runs and operates the suite.",
+            [
+                Subcommand("up", "Runs the whole suite on this machine until Ctrl-C or --duration, and reports.") { UpCommand.run($0) },
+                Subcommand("status", "Shows lag, rates, models and entities of a use case.") { try StatusCommand.run($0) },
+                Subcommand("topics", "Creates or lists the topics of a use case: create, list.") { try TopicsCommand.run($0) },
+                Subcommand("models", "Looks after the model registry: list, show, promote, rollback.") { try ModelsCommand.run($0) },
+                Subcommand("reset", "Forgets everything about a use case: its records and its keys. Asks first.") { try ResetCommand.run($0) },
+            ])
+    }
 }

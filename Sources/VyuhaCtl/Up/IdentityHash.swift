@@ -1,0 +1,24 @@
+/// A 64-bit name of an event id, so that a run of millions of events can be accounted for in a flat table.
+///
+/// FNV-1a (Fowler, Noll, Vo) with the finaliser of MurmurHash3, which spreads ids that differ in their last digits only. Among a million
+/// ids the chance that any two share a hash is about 3e-8. Never 0, which marks an empty slot of the table.
+enum IdentityHash {
+    static func of(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3 }
+        return finish(hash)
+    }
+
+    static func of(_ text: String) -> UInt64 {
+        let bytes = Array(text.utf8)
+        return of(bytes, 0..<bytes.count)
+    }
+
+    private static func finish(_ value: UInt64) -> UInt64 {
+        var hash = value
+        hash = (hash ^ (hash >> 33)) &* 0xff51_afd7_ed55_8ccd
+        hash = (hash ^ (hash >> 33)) &* 0xc4ce_b9fe_1a85_ec53
+        hash ^= hash >> 33
+        return hash == 0 ? 1 : hash
+    }
+}

@@ -1,0 +1,43 @@
+import Contracts
+import KafkaClient
+
+/// What `up` needs to know of a use case.
+struct RunFacts: Sendable {
+    enum Training: Sendable, Equatable {
+        /// Absolute path.
+        case csv(String)
+        /// The producer writes it, with its own seed and times.
+        case simulated
+    }
+
+    var name: String
+    var title: String
+    /// Absolute path; what the services are given as their use case.
+    var directory: String
+    var partitions: Int
+    /// Names of the feature sets; each has a model of its own.
+    var sets: [String]
+    /// Default events a second.
+    var rate: Double
+    /// The source is a file, which ends unless it is looped.
+    var isFile: Bool
+    var training: Training?
+    /// A numeric field of the event, and its path in the JSON, for a fixed cut to compare with.
+    var baseline: (path: String, field: String, direction: CutDirection)?
+
+    static let defaultRate = 500.0
+
+    var topics: Topics { Topics(useCase: name) }
+    var keys: RedisKeys { RedisKeys(useCase: name) }
+    var topicSpecs: [TopicSpec] { topics.all.map { TopicSpec(name: $0, partitions: partitions) } }
+    /// Consumer groups, and what each reads.
+    var groups: [(service: String, group: String, topics: [String])] { Self.groups(of: name) }
+
+    static func groups(of useCase: String) -> [(service: String, group: String, topics: [String])] {
+        let topics = Topics(useCase: useCase)
+        return [
+            ("stream-processor", [topics.events]), ("feature-writer", [topics.features]), ("scoring-service", [topics.features]),
+            ("alert-sink", [topics.anomalies]),
+        ].map { ($0.0, useCase + "." + $0.0, $0.1) }
+    }
+}

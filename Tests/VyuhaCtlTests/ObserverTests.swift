@@ -1,0 +1,95 @@
+import Contracts
+import Foundation
+import JSON
+import KafkaClient
+import ServiceKit
+import Testing
+
+@testable import VyuhaCtl
+
+/// The observer against librdkafka's mock cluster.
+@Suite("The observer")
+struct ObserverTests {
+    @Test("reads all topics without a group, keeps the books, and records every line")
+    func books() throws {
+        let facts = RunFacts(
+            name: "books", title: "", directory: "/", partitions: 3, sets: ["s"], rate: 1, isFile: true, training: nil,
+            baseline: (path: "meta.pulse", field: "pulse", direction: .up))
+        let broker = try EmbeddedBroker(topics: facts.topicSpecs)
+        defer { broker.close() }
+        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+
+        let observer = Observer(facts, kafka: kafka, start: .beginning, recordDirectory: folder.path)
+        observer.begin()
+        try produce(facts, kafka)
+        #expect(reached(observer) { $0.counts[.alerts] == 1 && $0.counts[.events] == 4 && $0.counts[.deadLetters] == 1 && $0.behind == 0 })
+        observer.stop()
+        #expect(reached(observer) { _ in observer.finished != nil })
+        let account = try #require(observer.finished)
+
+        #expect(account.counts[.features] == 3)
+        #expect(account.counts[.scores] == 3)
+        #expect(account.doubled[.scores] == 1)
+        #expect(account.counts[.anomalies] == 1)
+        #expect(account.unsettled == 0)
+        #expect(observer.view.unreadable == 1)
+        #expect(observer.view.alerts.map(\.title) == ["Zone 1"])
+        #expect(Detection(account).recall == 1)
+        #expect(account.table.entry(of: IdentityHash.of("e:1"))?.field == 101)
+        // An event without an id is named by its place.
+        #expect(account.table.entry(of: IdentityHash.of("books.events-2-1"))?.marks.contains(.event) == true)
+
+        let scores = try lines(folder.file("books.scores.jsonl"))
+        #expect(scores.count == 5)
+        #expect(scores[0]["value"]?["id"]?.string == "e:0")
+        #expect(scores[0]["key"]?.string == "k")
+        #expect(scores.contains { $0["value_base64"]?.string == Base64.encode(Array("not json".utf8)[...]) })
+        #expect(try lines(folder.file("books.events.jsonl")).contains { $0["headers"]?["id"]?.string == "e:0" })
+        let dead = try lines(folder.file("books.dead-letter.jsonl"))
+        #expect(dead[0]["key_base64"]?.string == Base64.encode([0xff]))
+        #expect(dead[0]["value"]?.isNull == true)
+    }
+
+    private func produce(_ facts: RunFacts, _ kafka: KafkaSettings) throws {
+        let topics = facts.topics
+        var batch = OutgoingBatch(topics: topics.all)
+        func send(_ topic: String, _ value: String, id: String? = nil, partition: Int32 = 0) throws {
+            let index = try #require(topics.all.firstIndex(of: topic))
+            batch.append(topic: index, partition: partition, key: Array("k".utf8), value: Array(value.utf8))
+            if let id { batch.header("id", id) }
+        }
+        for number in 0..<3 { try send(topics.events, #"{"meta":{"pulse":\#(100 + number)}}"#, id: "e:\(number)", partition: Int32(number % 3)) }
+        try send(topics.events, #"{"no":"id"}"#, partition: 2)
+        for id in ["e:0", "e:1", "books.events-2-1"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
+        for id in ["e:0", "e:1", "e:1", "books.events-2-1"] {
+            try send(topics.scores, #"{"id":"\#(id)","score":0.9,"is_anomaly":\#(id == "e:1")}"#, partition: 0)
+        }
+        try send(topics.scores, "not json")
+        try send(topics.anomalies, #"{"id":"e:1"}"#)
+        try send(topics.alerts, #"{"id":"e:1","title":"Zone 1","text":"t","alerted_at":5}"#)
+        try send(topics.labels, #"{"id":"e:1","label":1,"ignore":false}"#)
+        let dead = try #require(topics.all.firstIndex(of: topics.deadLetter))
+        batch.append(topic: dead, partition: 1, key: [0xff], value: nil)
+        batch.header("id", "e:2")
+        let producer = try KafkaProducer(kafka)
+        try producer.send(batch)
+        try producer.flush(timeout: 10_000)
+        try producer.close()
+    }
+
+    private func reached(_ observer: Observer, _ condition: (ObserverView) -> Bool) -> Bool {
+        let deadline = Clock.monotonicSeconds + 10
+        while Clock.monotonicSeconds < deadline {
+            if condition(observer.view) { return true }
+            Clock.sleep(milliseconds: 2)
+        }
+        return false
+    }
+
+    private func lines(_ path: String) throws -> [JSONValue] {
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        return try text.split(separator: "\n").map { try JSONValue.parse(String($0)) }
+    }
+}
