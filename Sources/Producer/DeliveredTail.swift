@@ -1,0 +1,83 @@
+import KafkaClient
+import ServiceKit
+
+/// What an earlier run delivered after the last position that it stored: the ids at the ends of the topics.
+///
+/// A producer that is killed leaves at most `Delivery.window` records per topic behind its stored position, so no more than that many from
+/// the end of each partition can be among them. They are read once at a restart and held as 64-bit hashes; with 10⁶ of them a false match
+/// has a chance of 10⁻⁷ for the events that are asked about.
+struct DeliveredTail {
+    /// One set per topic of the outgoing batch.
+    private var ids: [Set<UInt64>]
+    /// Rows after the stored position that can have been delivered.
+    private var questions: Int
+
+    /// Nothing was delivered: the first run.
+    init(topics: Int) {
+        ids = Array(repeating: [], count: topics)
+        questions = 0
+    }
+
+    /// Reads the tails. Cost: up to `window` records of every partition, about 1 µs each.
+    /// - Throws: when the broker does not answer for `timeout` seconds.
+    init(reading topics: [String], kafka: KafkaSettings, group: String, window: Int, timeout: Double, service: Service) throws {
+        self.init(topics: topics.count)
+        questions = window
+        let admin = try KafkaAdmin(kafka)
+        let consumer = try KafkaConsumer(kafka, group: group, properties: ["queued.max.messages.kbytes": "2048"])
+        defer { consumer.close() }
+        var ends: [TopicPartition: Int64] = [:]
+        var starts: [PartitionOffset] = []
+        for topic in topics {
+            for partition in 0..<(try admin.partitions(of: topic) ?? 0) {
+                let place = TopicPartition(topic, Int32(partition))
+                let range = try consumer.watermarks(place, cached: false)
+                guard range.high > range.low else { continue }
+                ends[place] = range.high
+                starts.append(PartitionOffset(place, max(range.low, range.high - Int64(window))))
+            }
+        }
+        guard !starts.isEmpty else { return }
+        try consumer.assign(starts)
+        var batch = RecordBatch()
+        let deadline = Clock.monotonicSeconds + timeout
+        while !ends.isEmpty, !service.life.isStopping {
+            guard Clock.monotonicSeconds < deadline else {
+                throw SourceError("The broker did not show the last records of \(topics.joined(separator: ", ")) in time.")
+            }
+            service.life.turned()
+            do {
+                try consumer.poll(into: &batch, maximum: 1_000, timeout: 100)
+            } catch {
+                guard error.isRetryable, !error.isFatal else { throw error }
+            }
+            for record in batch.records {
+                guard let topic = topics.firstIndex(of: batch.topics[record.topic]) else { continue }
+                if let id = batch.header("id", of: record) { ids[topic].insert(Self.hash(batch.bytes[id])) }
+            }
+            // A position is past the last record also where the end of the log is a marker that no consumer is shown.
+            for place in try consumer.position(Array(ends.keys)) {
+                if let end = ends[place.topicPartition], place.offset >= end { ends[place.topicPartition] = nil }
+            }
+        }
+    }
+
+    /// Whether this record is already on its topic. Call for every record in order: after `window` rows the answer is always no.
+    func contains(topic: Int, id: [UInt8]) -> Bool {
+        questions > 0 && ids[topic].contains(Self.hash(id[...]))
+    }
+
+    /// One more row has been asked about. Frees the memory behind the last that can match.
+    mutating func passed() {
+        guard questions > 0 else { return }
+        questions -= 1
+        if questions == 0 { ids = ids.map { _ in [] } }
+    }
+
+    /// FNV-1a, 64 bits (Fowler, Noll and Vo).
+    private static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        var value: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return value
+    }
+}

@@ -1,0 +1,238 @@
+import Contracts
+import JSON
+import KafkaClient
+import RedisClient
+import ServiceKit
+import Simulation
+
+// In:        the rows of a CSV file, or a simulator's events; paced by --rate or --speed.
+// Out:       <uc>.events (key: the entity, header `id`), <uc>.labels (the truth), <uc>.dead-letter (rows that cannot be events, as they are).
+// State:     the position behind the last delivered row, in Redis.
+// Guarantee: every row once, also over a SIGKILL: ids come from the position, and what was delivered after it is found at the topics' ends.
+// On error:  Kafka or Redis away: the source waits. A row that cannot be mapped: dead letter. Anything else: stop, exit 1, position kept.
+//
+// Counting: rows read = records on <uc>.events + records on <uc>.dead-letter with the header `service: producer`. Only the former are events.
+struct ProducerPipeline {
+    /// Rows per batch: enough to make the client's call cheap, few enough to leave at once.
+    private static let batchRows = 500
+    /// The longest sleep, so that a stop is seen soon.
+    private static let longestWait = 100
+    /// Milliseconds that an absent Redis is waited for.
+    private static let day = 86_400_000
+
+    private let settings: ProducerSettings
+    private let service: Service
+    private let metrics: ProducerMetrics
+    private var kafka: KafkaSettings { service.logging(settings.common.kafka) }
+
+    init(_ settings: ProducerSettings, _ service: Service) {
+        self.settings = settings
+        self.service = service
+        metrics = ProducerMetrics(service.metrics)
+    }
+
+    func run() throws {
+        switch settings.source {
+        case .file(let path, let csv, let isOwn):
+            let loops = settings.loops && settings.exportPath == nil
+            try run(FileSource(path: path, csv: csv, schema: settings.schema, strict: isOwn, loops: loops))
+        case .simulator(let simulator):
+            try run(simulator: Simulators.make(simulator))
+        }
+    }
+
+    /// Opens the existential, so that the loops below know their simulator.
+    private func run(simulator: some Simulator) throws {
+        try run(SimulatorSource(simulator, schema: settings.schema))
+    }
+
+    private func run<S: EventSource>(_ source: S) throws {
+        if let path = settings.exportPath { try export(source, to: path) } else { try stream(source) }
+    }
+
+    // MARK: To a file
+
+    private func export<S: EventSource>(_ source: S, to path: String) throws {
+        let file = try FileExport(path: path, schema: settings.schema, columns: source.columns)
+        var progress = Progress(log: service.log)
+        var (written, refused) = (Int64(0), Int64(0))
+        service.life.obstacle = nil
+        while !service.life.isStopping, written < settings.limit ?? .max, let row = try source.next() {
+            if case .event = row {
+                try file.add(source)
+                written += 1
+            } else {
+                refused += 1
+                metrics.rejected.add()
+            }
+            if written % 1_024 == 0 {
+                service.life.turned()
+                progress.update(count: written, fraction: fraction(source, elapsed: 0))
+            }
+        }
+        progress.finish()
+        guard !service.life.isStopping else {
+            service.log.warning("stopped before the file was whole; nothing is left of it", ["file": path])
+            return
+        }
+        try file.finish()
+        service.log.info("file written", ["file": path, "rows": written, "rows_refused": refused])
+    }
+
+    // MARK: To Kafka
+
+    private func stream<S: EventSource>(_ source: S) throws {
+        let topics = Topics(useCase: settings.useCase)
+        guard try waitForTopics(topics) else { return }
+        let (store, position, isRestart) = try openPosition(source)
+        guard !service.life.isStopping else { return }
+        if let position { try source.resume(at: position) }
+        let tail = try isRestart ? readTail(topics) : DeliveredTail(topics: 3)
+        // A record waits for its broker as long as it takes; only a stop ends the wait.
+        let producer = try KafkaProducer(kafka, properties: ["message.timeout.ms": "0"])
+        let delivery = Delivery(
+            producer, topics: topics, source: source.name, store: store, position: position ?? SourcePosition(), tail: tail,
+            service: service, metrics: metrics)
+        service.life.obstacle = nil
+        service.log.info("producing", ["source": source.name, "rows_before": position?.events ?? 0])
+        let end: StaticString
+        do {
+            end = try produce(source, delivery)
+        } catch {
+            // What the source gave before it broke is delivered all the same.
+            try? delivery.finish(within: 5)
+            throw error
+        }
+        do {
+            try delivery.finish(within: 7)
+        } catch {
+            guard store != nil, service.life.isStopping else { throw error }
+            service.log.warning("stopped before everything was delivered; a restart sends the rest", ["error": "\(error)"])
+            return
+        }
+        service.log.info(end, ["rows": source.position.events, "events": metrics.events.value, "rejected": metrics.rejected.value])
+    }
+
+    /// The loop: take what is due, send it, wait for the next. Returns why it ended.
+    private func produce<S: EventSource>(_ source: S, _ delivery: Delivery) throws -> StaticString {
+        let mapper = try RowMapper(schema: settings.schema, source: source)
+        var pacer = Pacer(settings.pace)
+        var progress = Progress(log: service.log)
+        defer { progress.finish() }
+        let began = Clock.monotonicSeconds
+        let limit = settings.limit ?? .max
+        var row = source.position.events < limit ? try source.next() : nil
+        if row == nil, source.position.events > 0 {
+            return "an earlier run came to the end of the source; --from-start begins again"
+        }
+        var warnedAboutFuture = false
+        while let current = row {
+            if service.life.isStopping { return "stopping" }
+            let elapsed = Clock.monotonicSeconds - began
+            if let duration = settings.duration, elapsed * 1_000 >= Double(duration) { return "duration over" }
+            service.life.turned()
+
+            let now = Clock.monotonicNanoseconds
+            var wait = pacer.wait(eventTime: source.eventTime, now: now)
+            var added = 0
+            var pending: SourceRow? = current
+            while wait <= 0, added < Self.batchRows, let due = pending {
+                delivery.add(due, of: source, writer: mapper.write)
+                pacer.sent()
+                added += 1
+                pending = source.position.events < limit ? try next(source, delivery) : nil
+                if pending != nil { wait = pacer.wait(eventTime: source.eventTime, now: now) }
+            }
+            row = pending
+            if added > 0 {
+                try delivery.send()
+                metrics.behind.set(max(0, Double(-wait) / 1e9))
+            } else {
+                try delivery.storeProgress()
+                Clock.sleep(milliseconds: min(Self.longestWait, max(1, Int(wait / 1_000_000))))
+            }
+            progress.update(count: source.position.events, fraction: fraction(source, elapsed: elapsed))
+            if !warnedAboutFuture, added > 0, source.eventTime > Clock.milliseconds + 60_000 {
+                warnedAboutFuture = true
+                service.log.warning("event time has passed the present; events too far ahead will be refused downstream", ["source": source.name])
+            }
+        }
+        return "the source has ended"
+    }
+
+    /// The next row. When the source breaks, what came before it still goes out.
+    private func next<S: EventSource>(_ source: S, _ delivery: Delivery) throws -> SourceRow? {
+        do { return try source.next() } catch {
+            try delivery.send()
+            throw error
+        }
+    }
+
+    /// The furthest of the three ends that a run can have.
+    private func fraction<S: EventSource>(_ source: S, elapsed: Double) -> Double? {
+        let byLimit = settings.limit.map { Double(source.position.events) / Double($0) }
+        let byDuration = settings.duration.map { elapsed * 1_000 / Double($0) }
+        return [byLimit, byDuration, source.fraction].compactMap { $0 }.max().map { min(1, $0) }
+    }
+
+    // MARK: Waiting for the others
+
+    /// False when the service was stopped meanwhile.
+    private func waitForTopics(_ topics: Topics) throws -> Bool {
+        let admin = try KafkaAdmin(kafka)
+        let needed = Delivery.names(topics)
+        var warned = ""
+        while try admin.waitUntilReachable(service) {
+            do {
+                let known = try admin.topics(timeout: 2_000)
+                guard let missing = needed.first(where: { known[$0] == nil }) else { return true }
+                if missing != warned {
+                    service.log.warning(
+                        "waiting for a topic; create it with `vyuhactl topics create`", ["topic": missing, "use_case": settings.useCase])
+                }
+                warned = missing
+                service.life.obstacle = "There is no topic \(missing)."
+            } catch {
+                guard error.isRetryable, !error.isFatal else { throw error }
+                service.log.debug("the broker did not name its topics", ["error": error.message])
+            }
+            Clock.sleep(milliseconds: 500)
+        }
+        return false
+    }
+
+    /// - Returns: where positions are kept (nil: nowhere), how far an earlier run came, and whether there was one.
+    private func openPosition<S: EventSource>(_ source: S) throws -> (PositionStore?, SourcePosition?, isRestart: Bool) {
+        guard settings.keepsPosition, source.canResume else {
+            service.log.warning(
+                "no position is kept, so a restart begins again",
+                ["why": source.canResume ? "REDIS_URL is not set" : "standard input cannot be read again"])
+            return (nil, nil, false)
+        }
+        let redis = RedisClient(settings.common.redis)
+        let life = service.life
+        var warned = false
+        do {
+            try redis.connect(within: Self.day, shouldContinue: { !life.isStopping }) { error in
+                life.turned()
+                life.obstacle = error.message
+                if !warned { service.log.warning("waiting for redis", ["error": error.message]) }
+                warned = true
+            }
+        } catch {
+            guard life.isStopping else { throw error }
+            return (nil, nil, false)
+        }
+        let store = PositionStore(redis: redis, useCase: settings.useCase, source: source.name)
+        if !settings.fromStart, let position = try store.load() { return (store, position, true) }
+        // Stored before the first event, so that a restart knows that there was a run.
+        try store.store(source.position)
+        return (store, nil, false)
+    }
+
+    private func readTail(_ topics: Topics) throws -> DeliveredTail {
+        try DeliveredTail(
+            reading: Delivery.names(topics), kafka: kafka, group: settings.useCase + ".producer",
+            window: Delivery.window, timeout: 30, service: service)
+    }
+}
