@@ -131,12 +131,11 @@ extension ProducerSettings {
         switch (useCase.source?.kind, simulator) {
         case (.csv(let csv)?, nil): return .file(path: useCase.resolve(csv.file), csv: csv, isOwn: true)
         case (.simulator(let own)?, let name) where name == nil || name == own.name:
-            chosen = SimulatorSettings(
-                name: own.name, entities: own.entities, interval: own.interval, anomalyRate: own.anomalyRate, seed: own.seed, start: 0)
+            chosen = SimulatorSettings(own)
         case (_, let name?): chosen = SimulatorSettings(name: name, start: 0)
         default: throw SourceError("The use case \(useCase.name) has no source; give --csv FILE or --from-simulator NAME.")
         }
-        if training, case .simulator(let seed, _)? = useCase.training?.kind { chosen.seed = seed }
+        if training, case .simulator(let own, _)? = useCase.training?.kind { chosen = SimulatorSettings(own) }
         chosen.entities = changes.entities ?? chosen.entities
         chosen.seed = changes.seed ?? chosen.seed
         chosen.start = changes.start ?? (training || !inStep(pace, chosen) ? pastStart : Clock.milliseconds)
@@ -150,6 +149,15 @@ extension ProducerSettings {
         case .rate(let rate): rate * Double(simulator.interval) <= 1_000 * Double(simulator.entities)
         case .speed(let speed): speed <= 1
         }
+    }
+}
+
+extension SimulatorSettings {
+    /// As the use case describes it; when it starts is the caller's.
+    init(_ source: SimulatorSource) {
+        self.init(
+            name: source.name, entities: source.entities, interval: source.interval, anomalyRate: source.anomalyRate, seed: source.seed,
+            start: 0)
     }
 }
 

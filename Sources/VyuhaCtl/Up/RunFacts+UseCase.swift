@@ -10,8 +10,21 @@ extension RunFacts {
         case .simulator: training = .simulated
         case nil: training = nil
         }
+        let baseline = useCase.baseline.map { baseline in
+            (path: useCase.plan.schema.fields[baseline.fieldIndex].path, field: baseline.field, direction: CutDirection(baseline.direction))
+        }
         self.init(
-            name: useCase.name, title: useCase.title, directory: useCase.directory, partitions: Int(useCase.partitions),
-            sets: useCase.plan.sets.map(\.name), rate: useCase.source?.rate ?? Self.defaultRate, isFile: isFile, training: training, baseline: nil)
+            name: useCase.name, title: useCase.title, directory: useCase.folder, partitions: useCase.partitions,
+            sets: useCase.plan.sets.map(\.name), rate: useCase.source?.rate ?? Self.defaultRate, isFile: isFile, training: training,
+            baseline: baseline)
+    }
+}
+
+extension CutDirection {
+    init(_ direction: BaselineSection.Direction) {
+        switch direction {
+        case .up: self = .up
+        case .down: self = .down
+        }
     }
 }

@@ -10,6 +10,8 @@ struct ServicePlan {
     let facts: RunFacts
     let kafka: String
     let redis: String
+    /// Whether `kafka` is librdkafka's mock cluster.
+    let isEmbedded: Bool
     /// Folder of the log files; nil leaves the logs on standard error.
     let logs: String?
 
@@ -22,6 +24,11 @@ struct ServicePlan {
         result["VYUHA_USE_CASE"] = facts.directory
         result["KAFKA_BOOTSTRAP_SERVERS"] = kafka
         result["REDIS_URL"] = redis
+        if isEmbedded {
+            // Its takeover after a crash is incomplete with the cooperative protocol, and an idle fetch waits out its time.
+            result["VYUHA_KAFKA_PARTITION_ASSIGNMENT_STRATEGY"] = "range"
+            result["VYUHA_KAFKA_FETCH_WAIT_MAX_MS"] = "2"
+        }
         return result
     }
 

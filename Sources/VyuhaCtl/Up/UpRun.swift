@@ -163,7 +163,7 @@ final class UpRun {
     // MARK: The chain
 
     private var plan: ServicePlan {
-        ServicePlan(facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, logs: settings.verbose ? nil : folder?.file("logs"))
+        ServicePlan(facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, isEmbedded: broker != nil, logs: settings.verbose ? nil : folder?.file("logs"))
     }
 
     private func startChain() throws {
