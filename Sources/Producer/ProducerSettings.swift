@@ -154,7 +154,7 @@ extension ProducerSettings {
 
 extension SimulatorSettings {
     /// As the use case describes it; when it starts is the caller's.
-    init(_ source: SimulatorSource) {
+    init(_ source: UseCases.SimulatorSource) {
         self.init(
             name: source.name, entities: source.entities, interval: source.interval, anomalyRate: source.anomalyRate, seed: source.seed,
             start: 0)
