@@ -1,0 +1,120 @@
+import Detectors
+import Features
+import YAMLReader
+
+/// `detector`: what judges the features.
+public struct DetectorSection: Sendable {
+    public let parameters: DetectorParameters
+    /// The features that the detector sees; empty for all of a set.
+    public let features: [String]
+    public let seed: UInt64
+    public let scaling: Scaling
+
+    public var kind: DetectorKind { parameters.kind }
+    /// As it is written in the definition.
+    public var name: String { kind.rawValue }
+}
+
+/// `threshold`: from which score on a record is an anomaly.
+public struct ThresholdSection: Sendable, Equatable {
+    public let rule: ThresholdRule
+}
+
+/// `baseline`: a plain limit on one field, whose best figures a report puts beside the detector's.
+public struct BaselineSection: Sendable, Equatable {
+    public enum Direction: String, Sendable, CaseIterable { case up, down }
+
+    public let field: String
+    /// Its index in the schema.
+    public let fieldIndex: Int
+    /// Whether high or low values count as anomalous.
+    public let direction: Direction
+}
+
+extension DetectorSection {
+    init(_ node: YAMLNode, sets: [FeatureSetInfo]) throws(YAMLError) {
+        let name = try node.mapping().required("name")
+        let kind = try name.choice(DetectorKind.allCases.map { ($0.rawValue, $0) })
+        let keys = try node.mapping(["name", "features", "seed", "scaling"] + kind.parameterSpecs.map(\.name))
+        var given: [String: ParameterValue] = [:]
+        for spec in kind.parameterSpecs {
+            guard let node = keys[spec.name] else { continue }
+            let value = try Self.value(node, spec.type)
+            // Alone first, so that the objection stands at its value.
+            do { _ = try DetectorParameters(for: kind, given: [spec.name: value]) } catch { throw node.error(error.message) }
+            given[spec.name] = value
+        }
+        do { parameters = try DetectorParameters(for: kind, given: given) } catch { throw node.error(error.message) }
+        features = try keys["features"].map { node throws(YAMLError) in try Self.features(node, sets) } ?? []
+        seed = try keys["seed"].map { node throws(YAMLError) in UInt64(try node.integer(0...(.max))) } ?? 7
+        scaling =
+            try keys["scaling"].map { node throws(YAMLError) in try node.choice(Scaling.allCases.map { ($0.rawValue, $0) }) } ?? .robust
+    }
+
+    private static func value(_ node: YAMLNode, _ type: ParameterType) throws(YAMLError) -> ParameterValue {
+        switch type {
+        case .integer(let range): .integer(try node.int(range))
+        case .number(let range): .number(try node.double(range))
+        case .choice(let names): .text(try node.choice(names.map { ($0, $0) }))
+        case .flag: .flag(try node.bool())
+        case .list: .list(try node.strings())
+        }
+    }
+
+    private static func features(_ node: YAMLNode, _ sets: [FeatureSetInfo]) throws(YAMLError) -> [String] {
+        let known = sets.flatMap(\.features)
+        var chosen: [String] = []
+        for item in try node.sequence() {
+            let name = try item.string()
+            guard known.contains(name) else {
+                let hint = Nearest.name(to: name, in: known).map { "; did you mean `\($0)`?" } ?? "; declare it under `features`."
+                throw item.error("There is no feature `\(name)`\(hint)")
+            }
+            guard !chosen.contains(name) else { throw item.error("The feature `\(name)` is listed twice.") }
+            chosen.append(name)
+        }
+        guard !chosen.isEmpty else { throw node.error("`features` lists no feature; leave it out to use all.") }
+        return chosen
+    }
+}
+
+extension ThresholdSection {
+    init(_ node: YAMLNode?) throws(YAMLError) {
+        guard let node else {
+            rule = .contamination(0.01)
+            return
+        }
+        let names = ["contamination", "false_alerts_per_entity_per_day", "score"]
+        let keys = try node.mapping(names)
+        let given = names.filter { keys[$0] != nil }
+        guard given.count == 1, let name = given.first, let value = keys[name] else {
+            throw node.error("`threshold` wants exactly one of contamination, false_alerts_per_entity_per_day and score.")
+        }
+        switch name {
+        case "contamination":
+            let share = try value.double(0...0.5)
+            guard share > 0 else { throw value.error("`contamination` must be above 0, or nothing would ever alert.") }
+            rule = .contamination(share)
+        case "score": rule = .score(try value.double(0...1))
+        default:
+            let alerts = try value.double(0...1_000_000)
+            guard alerts > 0 else { throw value.error("`false_alerts_per_entity_per_day` must be above 0, or nothing would ever alert.") }
+            rule = .falseAlerts(perEntityPerDay: alerts)
+        }
+    }
+}
+
+extension BaselineSection {
+    init(_ node: YAMLNode, schema: EventSchema) throws(YAMLError) {
+        let keys = try node.mapping(["field", "direction"])
+        let name = try keys.required("field")
+        let index = try name.choice(schema.fields.enumerated().map { ($0.element.name, $0.offset) })
+        guard schema.fields[index].type == .number || schema.fields[index].type == .integer else {
+            throw name.error("The baseline's field `\(schema.fields[index].name)` must be a number.")
+        }
+        field = schema.fields[index].name
+        fieldIndex = index
+        direction =
+            try keys["direction"].map { node throws(YAMLError) in try node.choice(Direction.allCases.map { ($0.rawValue, $0) }) } ?? .up
+    }
+}

@@ -1,0 +1,73 @@
+import Features
+import YAMLReader
+
+/// `features` and `time`: what is computed from events, and how event time is judged.
+struct FeaturesSection {
+    let sets: [FeatureSetDefinition]
+    let plan: FeaturePlan
+
+    init(_ node: YAMLNode, schema: EventSchema, time: YAMLNode?) throws(YAMLError) {
+        let declared = try node.mapping()
+        var sets: [FeatureSetDefinition] = []
+        for entry in declared.entries { sets.append(try Self.set(entry, declared)) }
+        self.sets = sets
+        let rules = try time.map { node throws(YAMLError) in try Self.rules(node) } ?? EventTimeRules()
+        do {
+            plan = try FeaturePlan(schema: schema, sets: sets, time: rules, zones: Zones.find)
+        } catch {
+            throw Self.place(error, declared)
+        }
+    }
+
+    /// An objection at the place in the expression that it is about.
+    private static func place(_ error: FeaturePlanError, _ declared: YAMLMapping) -> YAMLError {
+        guard let set = error.set, let entry = declared.entries.first(where: { $0.key == set }) else {
+            return declared.node.error(error.error.message)
+        }
+        guard let name = error.feature, case .mapping(let features) = entry.value.content,
+            let feature = features.first(where: { $0.key == name })
+        else { return declared.error(at: set, error.error.message) }
+        return feature.value.error(error.error.message, utf8Offset: error.error.offset)
+    }
+
+    /// A set's features by name; the keys `per` and `window` say what one vector describes.
+    private static func set(_ entry: YAMLEntry, _ declared: YAMLMapping) throws(YAMLError) -> FeatureSetDefinition {
+        let isSafe = entry.key.utf8.allSatisfy { Letters.isLower($0) || Letters.isDigit($0) || $0 == UInt8(ascii: "_") }
+        guard isSafe, let first = entry.key.utf8.first, !Letters.isDigit(first), entry.key.utf8.count <= 64 else {
+            throw declared.error(
+                at: entry.key, "A feature set's name is 1 to 64 lower-case letters, digits and `_`, not `\(entry.key.prefix(80))`.")
+        }
+        let keys = try entry.value.mapping()
+        var scope = FeatureScope.event
+        if let per = keys["per"] {
+            scope = try per.choice([("event", FeatureScope.event)])
+            if keys.contains("window") { throw keys.error(at: "window", "A feature set has `per: event` or a `window`, not both.") }
+        }
+        if let window = keys["window"] { scope = try Self.window(window) }
+        var features: [FeatureDefinition] = []
+        for feature in keys.entries where feature.key != "per" && feature.key != "window" {
+            features.append(FeatureDefinition(feature.key, try feature.value.nonEmptyString()))
+        }
+        return FeatureSetDefinition(name: entry.key, scope: scope, features: features)
+    }
+
+    private static func window(_ node: YAMLNode) throws(YAMLError) -> FeatureScope {
+        let keys = try node.mapping(["length", "slide"])
+        let length = try keys.required("length").milliseconds(1...FeaturePlan.maximumWindow)
+        let slide = try keys["slide"].map { node throws(YAMLError) in try node.milliseconds(1...length) }
+        return .window(length: length, slide: slide ?? length)
+    }
+
+    private static func rules(_ node: YAMLNode) throws(YAMLError) -> EventTimeRules {
+        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "maximum_future", "maximum_entities"])
+        var rules = EventTimeRules()
+        let range = 0...FeaturePlan.maximumWindow
+        if let node = keys["out_of_orderness"] { rules.outOfOrderness = try node.milliseconds(range) }
+        if let node = keys["allowed_lateness"] { rules.allowedLateness = try node.milliseconds(range) }
+        if let node = keys["maximum_future"] {
+            rules.maximumFuture = (try? node.string()) == "any" ? nil : try node.milliseconds(range)
+        }
+        if let node = keys["maximum_entities"] { rules.maximumEntities = try node.int(1...4_000_000) }
+        return rules
+    }
+}

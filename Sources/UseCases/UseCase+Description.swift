@@ -1,0 +1,72 @@
+import Features
+import YAMLReader
+
+/// What `--print-config` shows: the definition as it is understood, defaults filled in.
+extension UseCase: CustomStringConvertible {
+    public var description: String {
+        var lines = [
+            "name: \(name)", "title: \(title)", "file: \(file)", "fingerprint: \(fingerprintText)", "partitions: \(partitions)",
+            "event: entity \(event.entity), time \(event.time), unknown fields: \(event.schema.unknownFields.rawValue)",
+        ]
+        for field in event.schema.fields { lines.append("  " + Self.describe(field)) }
+        for set in features {
+            switch set.scope {
+            case .event: lines.append("features \(set.name), per event:")
+            case .window(let length, let slide):
+                let (length, slide) = (YAMLNode.durationText(length), YAMLNode.durationText(slide))
+                lines.append("features \(set.name), per window of \(length) every \(slide):")
+            }
+            for feature in set.features { lines.append("  \(feature.name) = \(feature.expression)") }
+        }
+        if let source { lines.append("source: " + Self.describe(source)) }
+        switch training?.kind {
+        case .csv(let csv): lines.append("training: \(csv.file)")
+        case .simulator(let simulator, let duration):
+            lines.append("training: \(Self.describe(simulator)), duration \(YAMLNode.durationText(duration))")
+        case nil: break
+        }
+        let settings =
+            detector.parameters.values.map { "\($0.name) \($0.value)" } + ["seed \(detector.seed)", "scaling \(detector.scaling.rawValue)"]
+        lines.append("detector: \(detector.name), \(settings.joined(separator: ", "))")
+        if !detector.features.isEmpty { lines.append("  on \(detector.features.joined(separator: ", "))") }
+        switch threshold.rule {
+        case .contamination(let share): lines.append("threshold: contamination \(share)")
+        case .score(let cut): lines.append("threshold: score \(cut)")
+        case .falseAlerts(let alerts): lines.append("threshold: \(alerts) false alerts per entity and day")
+        }
+        lines.append("reply: \(reply.members.map(\.name).joined(separator: ", "))")
+        lines.append("status: \(status.normal), \(status.anomaly)")
+        let webhook = alerts.webhook == nil ? "" : ", to a webhook"
+        lines.append("alerts: cooldown \(YAMLNode.durationText(alerts.cooldown))\(webhook)")
+        if let baseline { lines.append("baseline: \(baseline.field), \(baseline.direction.rawValue)") }
+        lines.append("metrics: \(metricPrefix)_")
+        return lines.joined(separator: "\n")
+    }
+
+    private static func describe(_ field: EventField) -> String {
+        var text = "\(field.name): \(field.type.rawValue)"
+        if field.path != field.name { text += " at \(field.path)" }
+        if let unit = field.unit { text += ", \(unit)" }
+        if let low = field.minimum { text += ", at least \(low)" }
+        if let low = field.above { text += ", above \(low)" }
+        if let high = field.maximum { text += ", at most \(high)" }
+        if let high = field.below { text += ", below \(high)" }
+        if !field.values.isEmpty { text += ", one of \(field.values.count) values" }
+        if !field.isRequired || field.defaultValue != nil { text += ", optional" }
+        return text
+    }
+
+    private static func describe(_ source: SourceSection) -> String {
+        let kind =
+            switch source.kind {
+            case .csv(let csv): csv.file
+            case .simulator(let simulator): describe(simulator)
+            }
+        return source.rate.map { "\(kind), \($0) events a second" } ?? kind
+    }
+
+    private static func describe(_ simulator: SimulatorSource) -> String {
+        "simulator \(simulator.name), entities \(simulator.entities), interval \(YAMLNode.durationText(simulator.interval)), "
+            + "anomaly rate \(simulator.anomalyRate), seed \(simulator.seed)"
+    }
+}

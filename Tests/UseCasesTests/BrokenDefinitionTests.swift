@@ -1,0 +1,160 @@
+import Testing
+import UseCases
+
+@Suite("A definition with a mistake")
+struct BrokenDefinitionTests {
+    /// What is replaced in the sound definition, by what, and the message without the file: the whole of it, or up to `…` where the
+    /// sentence is another target's.
+    private static let cases: [(String, String, String)] = [
+        ("name: test-case", "nmae: test-case", "1:1: The file does not know the key `nmae`; did you mean `name`?"),
+        ("name: test-case\n", "", "1:1: The file needs the key `name`."),
+        (
+            "test-case", "Test_Case",
+            "1:7: `name` wants 1 to 64 lower-case letters, digits and `-`, beginning with a letter or digit, but has `Test_Case`."
+        ),
+        ("partitions: 4", "partitions: 0", "3:13: `partitions` must be between 1 and 1024, but is 0."),
+        ("partitions: 4", "partitions: many", "3:13: `partitions` wants a whole number, but has `many`."),
+        ("entity: sensor", "entity: sensr", "5:11: `entity` names the field `sensr`…"),
+        ("entity: sensor", "entity: value", "10:21: The entity field `value`…"),
+        ("time: at\n", "time: value\n", "10:21: The time field `value`…"),
+        ("  time: at\n", "", "5:3: `event` needs the key `time`."),
+        ("type: number, min: 0", "type: numbr, min: 0", "10:21: `type` does not know `numbr`; did you mean `number`?"),
+        ("type: number, min: 0", "typ: number, min: 0", "10:15: `value` does not know the key `typ`; did you mean `type`?"),
+        ("min: 0, max: 100", "min: 100, max: 0", "10:44: …"),
+        ("min: 0, max: 100", "min: 0, above: 1", "10:44: …"),
+        ("min: 0, max: 100", "min: zero, max: 1", "10:34: `min` wants a number, but has `zero`."),
+        ("values: [on, off]", "values: []", "11:37: `values` lists no value; leave it out to allow all."),
+        ("values: [on, off]", "values: [on, on]", "11:37: …"),
+        ("values: [on, off], required: false", "values: [on, off], default: maybe", "11:57: …"),
+        ("required: false", "required: no", "11:58: `required` wants true or false; `no` is a text here, write false."),
+        (
+            "format: epoch-milliseconds", "format: epoch",
+            "9:40: `format` does not know `epoch`; it is one of iso8601, epoch-seconds and epoch-milliseconds."
+        ),
+        ("format: epoch-milliseconds", "format: { pattern: '%Y-%m' }", "9:51: The pattern…"),
+        (
+            "format: epoch-milliseconds", "format: { pattern: '%Y-%m-%d', zone: Mars/Olympus }",
+            "9:69: There is no time zone `Mars/Olympus`; write a name such as America/New_York, or UTC."
+        ),
+        (
+            "load:   number", "load: { type: string, format: iso8601 }",
+            "12:35: `format` is for timestamps; the field `load` is of type string."
+        ),
+        ("load:   number", "load: number\n    value: number", "13:5: The key `value` is there already, in line 10."),
+        ("double_value: 2 * value", "double_value: 2 * valeu", "16:23: …"),
+        ("double_value: 2 * value", "double_value: 2 * (value", "16:29: …"),
+        ("double_value: 2 * value", "double_value: 2 * state", "16:23: …"),
+        ("      + load", "      + lod", "19:9: …"),
+        ("  reading:\n", "  Reading:\n", "14:3: A feature set's name is 1 to 64 lower-case letters, digits and `_`, not `Reading`."),
+        ("    value: value\n", "    window: { length: 60s, slide: 2m }\n", "15:35: `slide` must be between 1ms and 1m, but is 2m."),
+        ("    value: value\n", "    per: events\n", "15:10: `per` does not know `events`; did you mean `event`?"),
+        ("csv: { file: a.csv", "cvs: { file: a.csv", "21:3: `source` does not know the key `cvs`; did you mean `csv`?"),
+        ("columns: { value: val }", "columns: { valeu: val }", "21:50: `columns` does not know the key `valeu`; did you mean `value`?"),
+        ("delimiter: \";\"", "delimiter: \";;\"", "21:34: `delimiter` wants one sign such as \",\", \";\" or \"|\", or tab, but has `;;`."),
+        (
+            "label: truth", "label: sensor",
+            "21:71: The column `sensor` of `label` feeds a field of the event too; the truth must stay out of it."
+        ),
+        ("label: truth, ", "", "21:76: `label_kind` needs a `label` beside it."),
+        ("rate: 100", "rate: fast", "22:9: `rate` wants a number, but has `fast`."),
+        ("rate: 100", "simulator: { name: x }", "22:3: `source` has `csv` and `simulator`; keep one."),
+        (
+            "csv: { file: b.csv }", "simulator: { name: x, duration: 20 }",
+            "24:35: `duration` wants a duration such as 500ms, 60s, 10m, 1h or 2d, but has `20`."
+        ),
+        ("csv: { file: b.csv }", "simulator: { duration: 20m }", "24:14: `simulator` needs the key `name`."),
+        (
+            "name: isolation-forest", "name: isolation-forrest",
+            "25:19: `name` does not know `isolation-forrest`; did you mean `isolation-forest`?"
+        ),
+        ("trees: 50", "tress: 50", "25:37: `detector` does not know the key `tress`; did you mean `trees`?"),
+        ("trees: 50", "trees: 0", "25:44: `trees` must be between 1 and 10000, but is 0."),
+        ("trees: 50", "trees: ten", "25:44: `trees` wants a whole number, but has `ten`."),
+        ("features: [value, long]", "features: [value, lonk]", "25:66: There is no feature `lonk`; did you mean `long`?"),
+        ("features: [value, long]", "features: [value, value]", "25:66: The feature `value` is listed twice."),
+        ("contamination: 0.02", "contamination: 2", "26:29: `contamination` must be between 0 and 0.5, but is 2."),
+        (
+            "contamination: 0.02", "contamination: 0.02, score: 0.9",
+            "26:12: `threshold` wants exactly one of contamination, false_alerts_per_entity_per_day and score."
+        ),
+        ("contamination: 0.02", "", "26:12: `threshold` wants exactly one of contamination, false_alerts_per_entity_per_day and score."),
+        ("s: $score", "s: $scroe", "27:26: The reply does not know the placeholder `$scroe`; did you mean `$score`?"),
+        (
+            "s: $score", "s: $nothing_like_it",
+            "27:26: The reply does not know the placeholder `$nothing_like_it`; it is one of $entity, $score, $is_anomaly, $status, $confidence, $event_time, $model, $version, $features and $field.NAME."
+        ),
+        ("v: $field.value", "v: $field.vale", "27:37: The reply does not know the placeholder `$field.vale`; did you mean `$field.value`?"),
+        (
+            "v: $field.value", "v: $field.sensor",
+            "27:37: `$field.sensor` is a text, which a reply cannot repeat; it can repeat numbers, booleans and times, and $entity."
+        ),
+        ("s: $score", "s: [$score]", "27:26: A member of the reply is a placeholder such as $score or a plain value, not a list."),
+        ("anomaly: BAD", "anomaly: OK", "28:9: `status` needs two different words, but both are `OK`."),
+        ("cooldown: 10s", "cooldown: 10", "29:21: `cooldown` wants a duration such as 500ms, 60s, 10m, 1h or 2d, but has `10`."),
+        ("{entity} {{x}}", "{entiy} x", "29:34: There is no placeholder `{entiy}`; did you mean `{entity}`?"),
+        ("{entity} {{x}}", "{entity", "29:34: A `{` is not closed; write {{ for a plain brace."),
+        ("{feature.value} and", "{feature.valu} and", "29:58: There is no placeholder `{feature.valu}`; did you mean `{feature.value}`?"),
+        ("{feature.value} and", "value} and", "29:63: A `}` closes nothing; write }} for a plain brace."),
+        ("cooldown: 10s", "webhook: ftp://x", "29:20: `webhook` wants an address that begins with https:// or http://, but has `ftp://x`."),
+        ("baseline: { field: value", "baseline: { field: state", "30:20: The baseline's field `state` must be a number."),
+        (
+            "prefix: test_case", "prefix: test-case",
+            "31:20: `prefix` wants 1 to 64 lower-case letters, digits and `_`, not beginning with a digit, but has `test-case`."
+        ),
+    ]
+
+    @Test("is refused with its place and a sentence", arguments: cases.indices)
+    func refused(index: Int) {
+        let (old, new, message) = Self.cases[index]
+        let error = #expect(throws: UseCaseError.self, "\(old) -> \(new)") { try UseCase.parse(replacing(old, new), file: "f") }
+        let text = error?.description ?? ""
+        if message.hasSuffix("…") {
+            #expect(text.hasPrefix("f:" + message.dropLast()))
+            #expect(text.hasSuffix(".") || text.hasSuffix("?"))
+        } else {
+            #expect(text == "f:" + message)
+        }
+    }
+
+    @Test("mutated at random is read or refused with a place, and never stops the loader")
+    func fuzz() {
+        var random = Seeded(41)
+        let alphabet = Array("{}[]:,-#'\"$*+/()<>=!%^ \n\t.0159abex_~|".utf8)
+        let bytes = Array(sound.utf8)
+        var accepted = 0
+        for _ in 0..<3000 {
+            var mutated = bytes
+            for _ in 0..<Int.random(in: 1..<4, using: &random) {
+                let at = Int.random(in: 0..<mutated.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: mutated.insert(alphabet.randomElement(using: &random) ?? 0, at: at)
+                case 1: mutated[at] = alphabet.randomElement(using: &random) ?? 0
+                case 2: mutated.removeSubrange(at..<min(mutated.count, at + Int.random(in: 1..<20, using: &random)))
+                default: mutated.insert(contentsOf: mutated[at..<min(mutated.count, at + 20)], at: at)
+                }
+            }
+            do {
+                _ = try UseCase.parse(String(decoding: mutated, as: UTF8.self), file: "f").description
+                accepted += 1
+            } catch {
+                #expect(!error.message.isEmpty)
+            }
+        }
+        #expect(accepted > 20)
+    }
+}
+
+/// A small seeded generator (SplitMix64), so that a failing case can be run again.
+private struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
