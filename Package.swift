@@ -52,7 +52,7 @@ let bridges: [Target] = [
 
 // MARK: Layer 3: domain.
 let domain: [Target] = [
-    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "ServiceKit"]),
+    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "JSON", "ServiceKit"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
     library("ModelRegistry", ["RedisClient", "Contracts", "Detectors", "JSON"]),
 ]
