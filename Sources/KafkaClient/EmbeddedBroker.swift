@@ -1,4 +1,5 @@
 import CRDKafka
+import Glibc
 import Synchronization
 
 /// A Kafka broker inside this process: librdkafka's mock cluster, reachable over TCP on a free port of the loopback interface.
@@ -29,7 +30,27 @@ public final class EmbeddedBroker: @unchecked Sendable {
         self.handle = handle
         self.cluster = cluster
         bootstrapServers = String(cString: rd_kafka_mock_cluster_bootstraps(cluster))
+        Self.sendAtOnce(bootstrapServers)
         for topic in topics { try createTopic(topic) }
+    }
+
+    /// Switches Nagle's algorithm off on the cluster's listening socket, and so on every connection that it accepts (tcp(7): inherited).
+    /// The mock cluster leaves it on: answers to several produce requests on their way at once then wait up to 40 ms for the client's
+    /// delayed acknowledgement, which no real broker does. There is no function to ask for the socket, so it is found by its port.
+    private static func sendAtOnce(_ bootstrapServers: String) {
+        guard let port = bootstrapServers.split(separator: ":").last.flatMap({ UInt16($0) }) else { return }
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        for socket in 0..<Int32(min(limit.rlim_cur, 4096)) {
+            var address = sockaddr_in()
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let found = withUnsafeMutableBytes(of: &address) { bytes in
+                bytes.withMemoryRebound(to: sockaddr.self) { getsockname(socket, $0.baseAddress, &length) }
+            }
+            guard found == 0, address.sin_port == port.bigEndian else { continue }
+            var on: Int32 = 1
+            setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
     }
 
     deinit { close() }
