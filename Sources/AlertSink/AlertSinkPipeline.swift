@@ -7,7 +7,7 @@ import UseCases
 /// In:        `<uc>.anomalies`, keyed by entity
 /// Out:       each receiver: log, `<uc>.alerts`, webhook; `<uc>.dead-letter`
 /// State:     Redis: a hash per group (`Admission`), an outbox per receiver (`Outbox`); none here
-/// Guarantee: an anomaly is decided about once, replays included; a receiver gets each alert at least once, under one id, or a dead letter tells
+/// Guarantee: an anomaly is decided about once; each receiver gets an alert at least once, under one id, or it becomes a dead letter
 /// On error:  no anomaly: dead letter; receiver away: its outbox waits; outbox full, Redis or Kafka away: waits, commits nothing
 final class AlertSinkPipeline {
     private let settings: AlertSinkSettings
