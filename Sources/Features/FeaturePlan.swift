@@ -24,6 +24,8 @@ public struct FeaturePlan: Sendable {
     /// In the order in which they were given; emissions name a set by its position here.
     public let sets: [FeatureSetInfo]
     public let time: EventTimeRules
+    /// Nil: silence is not watched.
+    public let silence: SilenceRules?
     /// Whether a vector depends on more than its own event.
     public let needsHistory: Bool
     /// Of everything that decides a vector or the layout of the state: a snapshot of another plan is refused.
@@ -43,7 +45,7 @@ public struct FeaturePlan: Sendable {
 
     /// - Parameter zones: Finds the rules of the time zones that expressions name.
     public init(
-        schema: EventSchema, sets: [FeatureSetDefinition], time: EventTimeRules = EventTimeRules(),
+        schema: EventSchema, sets: [FeatureSetDefinition], time: EventTimeRules = EventTimeRules(), silence: SilenceRules? = nil,
         zones: @escaping ZoneLookup = { _ in nil }
     ) throws(FeaturePlanError) {
         func fail(_ set: String?, _ message: String) -> FeaturePlanError {
@@ -58,6 +60,7 @@ public struct FeaturePlan: Sendable {
         guard (1...4_000_000).contains(time.maximumEntities) else {
             throw fail(nil, "The maximum number of entities lies between 1 and 4000000.")
         }
+        if let mistake = silence?.mistake(schema) { throw fail(nil, mistake) }
         let builder = EventProgramBuilder(schema: schema)
         var outputs: [[Int]] = []
         var windows: [WindowProgram?] = []
@@ -83,15 +86,18 @@ public struct FeaturePlan: Sendable {
         self.schema = schema
         self.sets = sets.map { FeatureSetInfo(name: $0.name, scope: $0.scope, features: $0.features.map(\.name)) }
         self.time = time
+        self.silence = silence
         event = builder.build()
         eventOutputs = outputs
         self.windows = windows
-        needsHistory = !event.previous.isEmpty || !event.rolling.isEmpty || windows.contains { $0 != nil }
-        fingerprint = Self.fingerprint(schema, sets, time)
+        needsHistory = !event.previous.isEmpty || !event.rolling.isEmpty || windows.contains { $0 != nil } || silence != nil
+        fingerprint = Self.fingerprint(schema, sets, time, silence)
     }
 
-    private static func fingerprint(_ schema: EventSchema, _ sets: [FeatureSetDefinition], _ time: EventTimeRules) -> UInt64 {
-        var text = "1|\(time)|\(schema.entityIndex)|\(schema.timeIndex)"
+    private static func fingerprint(_ schema: EventSchema, _ sets: [FeatureSetDefinition], _ time: EventTimeRules, _ silence: SilenceRules?)
+        -> UInt64
+    {
+        var text = "1|\(time)|\(String(describing: silence))|\(schema.entityIndex)|\(schema.timeIndex)"
         // Bounds and units do not change a good event's vector; names, types and defaults do.
         for field in schema.fields { text += "|\(field.name):\(field.type.rawValue):\(field.defaultValue?.text ?? "")" }
         for set in sets {

@@ -38,7 +38,9 @@ public struct Emission: Sendable, Equatable {
     /// What the record covers: a window is `start ..< end`; for an event both are its time.
     public var start: Int64
     public var end: Int64
-    /// In `Emissions.values`: the set's features in order.
+    /// In `Emissions.values`. Of an event or a window the set's features in order. `missing`: expected interval and silence so far in
+    /// seconds; `resumed`: the silence in seconds; `flapping`: how often it went missing in the period; `stuck`: position of the field in
+    /// the schema, its value, and for how many seconds it has not changed.
     public var values: Range<Int>
 }
 
@@ -76,6 +78,31 @@ public struct Emissions: Sendable {
             Emission(
                 set: set, kind: .event, entity: entity, eventTime: eventTime, start: eventTime, end: eventTime, values: first..<values.count
             ))
+    }
+
+    /// Adds the vector of a window.
+    mutating func append(
+        set: Int, slot: Int, _ table: inout EntityTable, start: Int64, end: Int64, registers: UnsafeMutableBufferPointer<Double>,
+        outputs: [Int]
+    ) {
+        let name = bytes.count
+        table.appendKey(slot, to: &bytes)
+        let first = values.count
+        for register in outputs { values.append(registers[register]) }
+        items.append(
+            Emission(
+                set: set, kind: .window, entity: name..<bytes.count, eventTime: end, start: start, end: end, values: first..<values.count))
+    }
+
+    /// Adds a record about silence.
+    mutating func append(_ kind: EmissionKind, slot: Int, _ table: EntityTable, at time: Int64, start: Int64, values numbers: [Double]) {
+        let name = bytes.count
+        table.appendKey(slot, to: &bytes)
+        let first = values.count
+        values.append(contentsOf: numbers)
+        items.append(
+            Emission(
+                set: -1, kind: kind, entity: name..<bytes.count, eventTime: time, start: start, end: time, values: first..<values.count))
     }
 
     mutating func append(entity: [UInt8]) -> Range<Int> {

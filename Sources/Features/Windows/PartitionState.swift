@@ -9,11 +9,16 @@ public enum ApplyOutcome: Sendable, Equatable {
 
 /// The whole state of one input partition: its entities, what is remembered of each, and the event time it has reached.
 ///
-/// A function of the calls made: the same events in the same order give the same emissions in the same order. It knows no clock. One
-/// thread's own; nothing is allocated for an event of a known entity once buffers have grown.
+/// The watermark is the newest event time of the partition minus the out-of-orderness. An accepted event is in every window that covers
+/// it, in all window sets; a window is emitted once, when the watermark has passed its end by the allowed lateness; an event that could
+/// belong to an emitted window is late and in none. Where no set has windows and silence is not watched, nothing is late.
+///
+/// A function of the calls made: the same events in the same order give the same emissions in the same order, bit for bit, also when the
+/// state went through a snapshot in between. It knows no clock. One thread's own; nothing is allocated for an event of a known entity
+/// once buffers have grown.
 public final class PartitionState {
     public let plan: FeaturePlan
-    private var core: PartitionCore
+    var core: PartitionCore
 
     public init(plan: FeaturePlan) {
         self.plan = plan
@@ -25,8 +30,8 @@ public final class PartitionState {
         core.apply(decoder.row, decoder.entity, decoder.eventTime, kafkaTimestamp, &emissions)
     }
 
-    /// Judges an event's time, takes it into the state, and appends what it causes: first its own vectors, set by set, then the windows that
-    /// it closes.
+    /// Judges an event's time, takes it into the state, and appends what it causes: first its own vectors, set by set, then what it says
+    /// about silence, then the windows that it closes and the entities that are missing by then.
     ///
     /// - Parameters:
     ///   - row: As from `EventDecoder.row`.
@@ -37,97 +42,29 @@ public final class PartitionState {
         core.apply(row, entity, eventTime, kafkaTimestamp, &emissions)
     }
 
+    /// Event time has reached a point although no event says so, as when a partition is idle: the watermark becomes at least `time`.
+    ///
+    /// What decides this is a clock, so for a replay to agree the decision must be on record, with the offset before which it was taken,
+    /// before anything is published because of it.
+    public func advance(to time: Int64, into emissions: inout Emissions) { core.advance(to: time, &emissions) }
+
+    /// The input has ended: closes every open window. Events that come afterwards are late where there are windows.
+    public func finish(into emissions: inout Emissions) { core.finish(&emissions) }
+
     /// Entities that are remembered.
     public var entityCount: Int { core.table.count }
     /// Entities that had to leave for new ones.
-    public var evictedEntities: UInt64 { core.evicted }
-    public var lateEvents: UInt64 { core.lateEvents }
-    public var futureEvents: UInt64 { core.futureEvents }
-    /// The newest event time minus the out-of-orderness; nil before the first event. Milliseconds.
-    public var watermark: Int64? { core.newest == .min ? nil : core.watermark }
-}
-
-/// The state behind `PartitionState`, as a value: one owner, one access check per event.
-struct PartitionCore {
-    let plan: FeaturePlan
-    var table: EntityTable
-    var newest: Int64 = .min
-    var sequence: UInt64 = 0
-    var evicted: UInt64 = 0
-    var lateEvents: UInt64 = 0
-    var futureEvents: UInt64 = 0
-
-    private var registers: [Double]
-    private var recency = RecencyQueue()
-
-    init(_ plan: FeaturePlan) {
-        self.plan = plan
-        registers = plan.event.template
-        table = EntityTable(extra: plan.event.previous.count)
-    }
-
-    var watermark: Int64 { newest - plan.time.outOfOrderness }
-
-    mutating func apply(_ row: [Double], _ entity: [UInt8], _ time: Int64, _ kafkaTimestamp: Int64, _ emissions: inout Emissions)
-        -> ApplyOutcome
-    {
-        if kafkaTimestamp >= 0, let maximum = plan.time.maximumFuture, time > kafkaTimestamp + maximum {
-            futureEvents += 1
-            return .future(by: time - kafkaTimestamp - maximum)
-        }
-        newest = max(newest, time)
-        sequence += 1
-        let hash = TextHash.hash(entity, 0..<entity.count)
-        var slot = table.find(entity, hash: hash)
-        var isInOrder = true
-        if slot < 0 {
-            slot = enter(entity, hash)
-            forget(slot)
-        } else {
-            isInOrder = time >= Int64(bitPattern: table.words[table.base(slot) + EntityTable.Word.newest])
-        }
-        let at = table.base(slot)
-        table.words[at + EntityTable.Word.lastSeen] = sequence
-        if isInOrder { table.words[at + EntityTable.Word.newest] = UInt64(bitPattern: time) }
-        compute(row, at + EntityTable.Word.count, isInOrder)
-        let name = emissions.append(entity: entity)
-        registers.withUnsafeMutableBufferPointer { registers in
-            for set in plan.eventOutputs.indices where !plan.eventOutputs[set].isEmpty {
-                emissions.append(set: set, entity: name, eventTime: time, registers: registers, outputs: plan.eventOutputs[set])
-            }
-        }
-        return .applied
-    }
-
-    /// The slot for an entity that is not in the table.
-    private mutating func enter(_ entity: [UInt8], _ hash: UInt64) -> Int {
-        if table.count < plan.time.maximumEntities { return table.insert(entity, hash: hash) }
-        let slot = recency.leastRecent(in: table)
-        evicted += 1
-        table.replace(slot, by: entity, hash: hash)
-        return slot
-    }
-
-    private mutating func forget(_ slot: Int) {
-        let at = table.base(slot)
-        for i in EntityTable.Word.count..<table.stride { table.words[at + i] = Double.nan.bitPattern }
-    }
-
-    /// Runs the event program; an event that is older than the entity's newest one has no previous event and leaves none.
-    private mutating func compute(_ row: [Double], _ at: Int, _ isInOrder: Bool) {
-        let program = plan.event
-        registers.withUnsafeMutableBufferPointer { registers in
-            for i in 0..<program.fieldCount { registers[i] = row[i] }
-            for (i, link) in program.previous.enumerated() {
-                registers[link.loaded] = isInOrder ? Double(bitPattern: table.words[at + i]) : .nan
-            }
-            program.early.run(registers, program.zones)
-            for (i, aggregate) in program.rolling.enumerated() {
-                registers[program.rollingTargets[i]] = aggregate.ofSingle(registers)
-            }
-            program.late.run(registers, program.zones)
-            guard isInOrder else { return }
-            for (i, link) in program.previous.enumerated() { table.words[at + i] = registers[link.saved].bitPattern }
-        }
-    }
+    public var evictedEntities: UInt64 { core.counters.evicted }
+    /// Those of them whose open windows are lost.
+    public var evictedWithOpenWindows: UInt64 { core.counters.evictedOpen }
+    public var lateEvents: UInt64 { core.counters.late }
+    public var futureEvents: UInt64 { core.counters.future }
+    /// Events that rolling aggregates forgot early because an entity sent too many.
+    public var forgottenEvents: UInt64 { core.rolling.overflows }
+    /// In milliseconds; nil before the first event.
+    public var watermark: Int64? { core.watermark == .min ? nil : core.watermark }
+    /// Newest event time in milliseconds; nil before the first event.
+    public var newestEventTime: Int64? { core.newest == .min ? nil : core.newest }
+    /// Panes of all window sets that are in use.
+    public var paneCount: Int { core.windows.reduce(0) { $0 + $1.pool.used } }
 }

@@ -1,0 +1,185 @@
+/// The state behind `PartitionState`, as a value: one owner, one access check per event.
+struct PartitionCore {
+    struct Counters: Equatable {
+        var evicted: UInt64 = 0
+        var evictedOpen: UInt64 = 0
+        var late: UInt64 = 0
+        var future: UInt64 = 0
+    }
+
+    let plan: FeaturePlan
+    let program: EventProgram
+    var table: EntityTable
+    var windows: [WindowSet]
+    var rolling: RollingHistory
+    var silence: SilenceWatch?
+    /// Newest event time; `.min` before the first.
+    var newest: Int64 = .min
+    /// What the watermark is at least, by decision of the caller.
+    var decided: Int64 = .min
+    /// Counts accepted events: the order in which entities were seen.
+    var sequence: UInt64 = 0
+    var counters = Counters()
+    /// Slots that changed since the last snapshot.
+    var changed = SlotSet()
+    var recency = RecencyQueue()
+
+    private var registers: [Double]
+    private let eventSets: [(set: Int, outputs: [Int])]
+    /// Whether events can be late: where windows close or silence is told.
+    private let judgesTime: Bool
+    /// End of the next window to close, over all sets.
+    private var nextEnd: Int64 = .max
+
+    init(_ plan: FeaturePlan) {
+        self.plan = plan
+        program = plan.event
+        registers = program.template
+        var words = EntityTable.Word.count + program.previous.count
+        var windows: [WindowSet] = []
+        for (set, window) in plan.windows.enumerated() {
+            guard let window else { continue }
+            windows.append(WindowSet(window, set: set, offset: words))
+            words += WindowSet.Track.count
+        }
+        if let rules = plan.silence {
+            silence = SilenceWatch(rules, plan.schema, offset: words)
+            words += SilenceWatch.words(rules)
+        }
+        self.windows = windows
+        rolling = RollingHistory(program, plan.time)
+        table = EntityTable(extra: words - EntityTable.Word.count)
+        eventSets = plan.eventOutputs.enumerated().filter { !$1.isEmpty }.map { ($0, $1) }
+        judgesTime = !windows.isEmpty || plan.silence != nil
+    }
+
+    var watermark: Int64 { max(newest == .min ? .min : newest - plan.time.outOfOrderness, decided) }
+
+    /// No accepted event is older than this.
+    private var horizon: Int64 { watermark == .min ? .min : watermark - plan.time.allowedLateness }
+
+    mutating func apply(
+        _ row: [Double], _ entity: [UInt8], _ time: Int64, _ kafkaTimestamp: Int64, _ emissions: inout Emissions
+    ) -> ApplyOutcome {
+        if kafkaTimestamp >= 0, let maximum = plan.time.maximumFuture, time > kafkaTimestamp + maximum {
+            counters.future += 1
+            return .future(by: time - kafkaTimestamp - maximum)
+        }
+        if judgesTime, time < horizon {
+            counters.late += 1
+            return .late(by: horizon - time)
+        }
+        sequence += 1
+        let hash = TextHash.hash(entity, 0..<entity.count)
+        var slot = table.find(entity, hash: hash)
+        var before: Int64?
+        if slot < 0 {
+            slot = enter(entity, hash)
+        } else {
+            before = Int64(bitPattern: table.words[table.base(slot) + EntityTable.Word.newest])
+        }
+        let block = table.base(slot)
+        let isInOrder = before.map { time >= $0 } ?? true
+        table.words[block + EntityTable.Word.lastSeen] = sequence
+        if isInOrder { table.words[block + EntityTable.Word.newest] = UInt64(bitPattern: time) }
+        changed.insert(slot)
+        compute(row, slot, block, time, isInOrder)
+        if !eventSets.isEmpty { emit(entity, time, &emissions) }
+        if isInOrder, silence != nil { silence?.note(&table, slot, time, before: before, row, &emissions) }
+        if time > newest {
+            let isFirst = newest == .min
+            newest = time
+            if judgesTime { reach(isFirst: isFirst, &emissions) }
+        }
+        return .applied
+    }
+
+    // MARK: One event
+
+    /// The slot for an entity that is not in the table.
+    private mutating func enter(_ entity: [UInt8], _ hash: UInt64) -> Int {
+        let slot: Int
+        if table.count < plan.time.maximumEntities {
+            slot = table.insert(entity, hash: hash)
+        } else {
+            slot = recency.leastRecent(in: table)
+            counters.evicted += 1
+            var hadPanes = false
+            for i in windows.indices where windows[i].forget(&table.words, table.base(slot), slot) { hadPanes = true }
+            if hadPanes { counters.evictedOpen += 1 }
+            rolling.forget(slot)
+            table.replace(slot, by: entity, hash: hash)
+        }
+        let at = table.base(slot) + EntityTable.Word.count
+        for i in 0..<table.stride - EntityTable.Word.count {
+            table.words[at + i] = i < program.previous.count ? Double.nan.bitPattern : 0
+        }
+        return slot
+    }
+
+    /// Runs the event program and takes its values into the windows; an event that is older than the entity's newest one has no previous
+    /// event and leaves none.
+    private mutating func compute(_ row: [Double], _ slot: Int, _ block: Int, _ time: Int64, _ isInOrder: Bool) {
+        let program = program
+        let previous = block + EntityTable.Word.count
+        registers.withUnsafeMutableBufferPointer { registers in
+            guard let base = registers.baseAddress else { return }
+            row.withUnsafeBufferPointer { row in
+                for i in 0..<program.fieldCount { registers[i] = row[i] }
+            }
+            for i in program.previous.indices {
+                registers[program.previous[i].loaded] = isInOrder ? Double(bitPattern: table.words[previous + i]) : .nan
+            }
+            program.early.run(registers, program.zones)
+            if rolling.isNeeded {
+                rolling.apply(slot, time, registers)
+                program.late.run(registers, program.zones)
+            }
+            for i in windows.indices { windows[i].add(&table.words, block, slot, UnsafePointer(base), time) }
+            guard isInOrder else { return }
+            for i in program.previous.indices { table.words[previous + i] = registers[program.previous[i].saved].bitPattern }
+        }
+    }
+
+    private mutating func emit(_ entity: [UInt8], _ time: Int64, _ emissions: inout Emissions) {
+        let name = emissions.append(entity: entity)
+        registers.withUnsafeMutableBufferPointer { registers in
+            for (set, outputs) in eventSets {
+                emissions.append(set: set, entity: name, eventTime: time, registers: registers, outputs: outputs)
+            }
+        }
+    }
+
+    // MARK: Time
+
+    /// Does what the present watermark asks for.
+    private mutating func reach(isFirst: Bool, _ emissions: inout Emissions) {
+        let horizon = horizon
+        if isFirst {
+            for i in windows.indices { windows[i].open(horizon) }
+            findNextEnd()
+        }
+        if horizon >= nextEnd {
+            for i in windows.indices { windows[i].close(horizon, &table, &changed, &emissions) }
+            findNextEnd()
+        }
+        let watermark = watermark
+        silence?.advance(to: watermark, &table, &changed, &emissions)
+    }
+
+    mutating func findNextEnd() { nextEnd = windows.reduce(.max) { min($0, $1.nextEnd) } }
+
+    mutating func advance(to time: Int64, _ emissions: inout Emissions) {
+        // A decision before the first event would open windows of which nothing is known; there is nothing to close yet.
+        guard newest != .min, time > watermark, time < CivilTime.end + 2 * FeaturePlan.maximumWindow else { return }
+        decided = time
+        if judgesTime { reach(isFirst: false, &emissions) }
+    }
+
+    mutating func finish(_ emissions: inout Emissions) {
+        guard newest != .min else { return }
+        decided = CivilTime.end + 2 * FeaturePlan.maximumWindow
+        for i in windows.indices { windows[i].closeAll(&table, &changed, &emissions) }
+        findNextEnd()
+    }
+}
