@@ -4,6 +4,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
     case lof
     case robustZ = "robust-z"
     case pca
+    case ensemble
 
     /// The implementation.
     public var type: any Detector.Type {
@@ -12,6 +13,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
         case .lof: LocalOutlierFactor.self
         case .robustZ: RobustZ.self
         case .pca: PrincipalComponents.self
+        case .ensemble: Ensemble.self
         }
     }
 

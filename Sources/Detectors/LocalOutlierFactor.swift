@@ -35,7 +35,7 @@ public struct LocalOutlierFactor: Detector {
     static let leastDistance = 1e-3
 
     public static func fit(
-        _ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
+        _ data: FeatureMatrix, order: RowOrder?, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
     ) throws(DetectorError) -> LocalOutlierFactor {
         guard data.rows >= 2 else { throw DetectorError(.data, "The local outlier factor needs at least two training rows.") }
         var reference = data

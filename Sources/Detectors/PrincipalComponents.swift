@@ -30,7 +30,7 @@ public struct PrincipalComponents: Detector {
     static let floorShare = 1e-4
 
     public static func fit(
-        _ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
+        _ data: FeatureMatrix, order: RowOrder?, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
     ) throws(DetectorError) -> PrincipalComponents {
         guard data.rows >= 2 else { throw DetectorError(.data, "Principal components need at least two training rows.") }
         let columns = data.columns

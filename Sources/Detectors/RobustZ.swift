@@ -26,7 +26,7 @@ public struct RobustZ: Detector {
     let isMean: Bool
 
     public static func fit(
-        _ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
+        _ data: FeatureMatrix, order: RowOrder?, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
     ) throws(DetectorError) -> RobustZ {
         guard data.rows >= 2 else { throw DetectorError(.data, "Robust z needs at least two training rows.") }
         var centers: [Double] = []
