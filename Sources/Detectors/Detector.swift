@@ -23,11 +23,13 @@ public protocol Detector: Sendable {
     static var kind: DetectorKind { get }
     static var card: DetectorCard { get }
 
-    /// Learns from rows without labels. The same data, parameters and seed give the same detector.
+    /// Learns from rows without labels; `order` says when and to whom they happened, where that is known. The same data, order, parameters and seed
+    /// give the same detector.
     ///
     /// Throws `.data` where there are too few rows.
-    static func fit(_ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress) throws(DetectorError)
-        -> Self
+    static func fit(
+        _ data: FeatureMatrix, order: RowOrder?, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
+    ) throws(DetectorError) -> Self
 
     /// Numbers in a row.
     var columns: Int { get }
@@ -48,16 +50,25 @@ public protocol Detector: Sendable {
     init(from reader: inout StateReader) throws(DetectorError)
 }
 
-/// A detector that goes on learning: the state is an explicit value that the caller keeps (one per entity or per stream), stores and
-/// restores.
+/// A detector that looks at rows in sequence, and may go on learning: what it keeps is an explicit value that the caller owns (one for each entity),
+/// stores and restores.
 public protocol StreamingDetector: Detector {
-    /// The state before the first row, with what `fit` learned in it.
+    /// The state before the first row.
     func makeState() -> DetectorState
 
-    /// Scores one row against the state, then takes the row in if `learn`. Pass false for rows that alerted, so that they never teach it.
-    ///
-    /// `time` is event time in milliseconds.
-    func score(_ row: Span<Double>, time: Int64, state: inout DetectorState, learn: Bool) -> Double
+    /// Scores one row in the light of the state, which takes it in as history. `time` is event time in milliseconds.
+    func score(_ row: Span<Double>, time: Int64, state: inout DetectorState, scratch: inout ScoringScratch) -> Double
+
+    /// Takes a row that was just scored into what counts as normal. Not called for rows that alerted, so that they never teach it.
+    func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState)
+
+    /// Why a row has its score in the light of the state, which stays as it is.
+    func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation
+}
+
+extension StreamingDetector {
+    public func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState) {}
+    public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation { explain(row) }
 }
 
 /// Working memory of one thread; grows to the largest batch and is then reused.
@@ -66,6 +77,9 @@ public struct ScoringScratch: Sendable {
     var numbers: [Double] = []
     var indexes: [Int32] = []
     var words: [UInt64] = []
+    /// A row widened by its context, and raw scores of a member.
+    var wide: [Double] = []
+    var raw: [Double] = []
     /// One for each member of an ensemble.
     var nested: [ScoringScratch] = []
 
@@ -79,6 +93,14 @@ public struct ScoringScratch: Sendable {
     /// Makes room for `count` numbers.
     mutating func reserve(numbers count: Int) {
         if numbers.count < count { numbers = [Double](repeating: 0, count: count) }
+    }
+
+    /// Lends out an array of at least `count` numbers, which the caller gives back, so that the scratch itself can be passed on meanwhile.
+    static func lend(_ place: inout [Double], _ count: Int) -> [Double] {
+        var lent: [Double] = []
+        swap(&lent, &place)
+        if lent.count < count { lent = [Double](repeating: 0, count: count) }
+        return lent
     }
 
     /// Makes room for `count` words.

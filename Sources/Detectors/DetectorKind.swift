@@ -1,11 +1,19 @@
 /// Every detector, by its name on the command line and in `usecase.yaml`. A new one is one case here and one line in `type`.
 public enum DetectorKind: String, CaseIterable, Sendable {
     case isolationForest = "isolation-forest"
+    case lof
+    case robustZ = "robust-z"
+    case pca
+    case ensemble
 
     /// The implementation.
     public var type: any Detector.Type {
         switch self {
         case .isolationForest: IsolationForest.self
+        case .lof: LocalOutlierFactor.self
+        case .robustZ: RobustZ.self
+        case .pca: PrincipalComponents.self
+        case .ensemble: Ensemble.self
         }
     }
 

@@ -36,7 +36,7 @@ public struct IsolationForest: Detector {
     public var trees: Int { leaves.count >> height }
 
     public static func fit(
-        _ data: FeatureMatrix, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
+        _ data: FeatureMatrix, order: RowOrder?, parameters: DetectorParameters, seed: UInt64, progress: FitProgress
     ) throws(DetectorError) -> IsolationForest {
         guard data.rows >= 2 else { throw DetectorError(.data, "An isolation forest needs at least two training rows.") }
         let trees = parameters.integer("trees")

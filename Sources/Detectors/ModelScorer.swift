@@ -7,7 +7,12 @@ public struct ModelScorer: Sendable {
     private var oneScore: [Double] = []
     private var oneFlag: [Bool] = []
 
-    public init(_ model: TrainedModel) { self.model = model }
+    private let streaming: (any StreamingDetector)?
+
+    public init(_ model: TrainedModel) {
+        self.model = model
+        streaming = model.detector as? any StreamingDetector
+    }
 
     /// Scores a batch of `[row × feature]`; NaN is a missing value. `scores` (0...1) and `flags` (score at or above the threshold) get one
     /// entry for each row and keep their storage.
@@ -21,9 +26,33 @@ public struct ModelScorer: Sendable {
         model.score(row, scaled: &scaled, scratch: &scratch, scores: &oneScore, flags: &oneFlag)
         return (oneScore[0], oneFlag[0])
     }
+
+    /// Scores one row in the light of its entity's history, which takes it in; a row that does not alert also teaches a learning detector. For a model
+    /// that needs no state this is `score(_:)`.
+    public mutating func score(_ row: [Double], time: Int64, state: inout DetectorState) -> (score: Double, isAnomaly: Bool) {
+        guard let streaming else { return score(row) }
+        return model.score(row, with: streaming, time: time, state: &state, scaled: &scaled, scratch: &scratch)
+    }
 }
 
 extension TrainedModel {
+    /// One row through a streaming detector.
+    fileprivate func score(
+        _ row: [Double], with streaming: any StreamingDetector, time: Int64, state: inout DetectorState, scaled: inout [Double],
+        scratch: inout ScoringScratch
+    ) -> (score: Double, isAnomaly: Bool) {
+        precondition(row.count == featureNames.count, "a row has a number for each feature")
+        if scaled.count < row.count { scaled = [Double](repeating: 0, count: row.count) }
+        var output = scaled.mutableSpan
+        preprocessing.apply(row.span, into: &output)
+        let values = scaled.span.extracting(first: row.count)
+        var result = calibration.score(streaming.score(values, time: time, state: &state, scratch: &scratch))
+        if preprocessing.hasRanges, preprocessing.isOutsideRange(row.span, row: 0) { result = 1 }
+        let isAnomaly = result >= threshold.score
+        if !isAnomaly { streaming.learn(values, time: time, state: &state) }
+        return (result, isAnomaly)
+    }
+
     /// Preprocessing, detector, calibration and threshold over one batch.
     fileprivate func score(
         _ vectors: [Double], scaled: inout [Double], scratch: inout ScoringScratch, scores: inout [Double], flags: inout [Bool]

@@ -11,13 +11,49 @@ public struct TrainedModel: Sendable {
 
     public var kind: DetectorKind { parameters.kind }
 
-    /// Holds back a seeded random share of the rows, imputes by the median, scales and fits on the others, calibrates on the held-back ones
-    /// and sets the threshold. With fewer than twenty rows nothing is held back and the model is calibrated on what it has seen.
+    /// Fits a model and calibrates it on rows that it has not seen.
+    ///
+    /// Rows without an order, or for a detector that looks at each row alone: a seeded random share is held back, the others are imputed, scaled and
+    /// fitted. Rows with an order, for a detector that looks at sequences: the last share of each entity's rows is held back, and after calibration the
+    /// detector is fitted once more on all rows. With fewer than twenty rows nothing is held back and the model is calibrated on what it has seen.
     ///
     /// Throws `.data` for too few rows or a wrong width, `.parameter` for a setting that is out of range.
     public static func fit(
-        _ data: FeatureMatrix, plan: TrainingPlan, progress: FitProgress = { _ in }
+        _ data: FeatureMatrix, order: RowOrder? = nil, plan: TrainingPlan, progress: FitProgress = { _ in }
     ) throws(DetectorError) -> TrainedModel {
+        try check(data, order: order, plan: plan)
+        let threshold = try Threshold(plan.threshold, eventsPerEntityPerDay: plan.eventsPerEntityPerDay)
+        var random = SeededGenerator(seed: plan.seed)
+        let sequences = plan.detector.isStreaming ? order?.sequences() : nil
+        let (fitRows, heldBack) = split(data.rows, sequences: sequences, share: plan.heldBackShare, random: &random)
+        let seed = random.next()
+        func train(_ rows: [Int], _ progress: FitProgress) throws(DetectorError) -> (Preprocessing, any Detector) {
+            let training = data.selecting(rows: rows)
+            let preprocessing = try Preprocessing(training, featureNames: plan.featureNames, scaling: plan.scaling, policies: plan.policies)
+            let detector = try plan.detector.type.fit(
+                preprocessing.apply(training, policies: false), order: order?.selecting(rows), parameters: plan.parameters, seed: seed,
+                progress: progress)
+            return (preprocessing, detector)
+        }
+        let share = sequences == nil ? 1 : 0.45
+        var (preprocessing, detector) = try train(fitRows) { progress($0 * share) }
+        let raw: [Double]
+        if let sequences, let order, let streaming = detector as? any StreamingDetector {
+            let all = runThrough(streaming, preprocessing.apply(data), order: order, sequences: sequences)
+            raw = heldBack.map { all[$0] }
+            (preprocessing, detector) = try train(Array(0..<data.rows)) { progress(0.5 + $0 / 2) }
+        } else {
+            raw = detector.score(preprocessing.apply(data.selecting(rows: heldBack)))
+        }
+        let metadata = ModelMetadata(
+            createdAt: plan.createdAt, seed: plan.seed, trainingRows: sequences == nil ? fitRows.count : data.rows,
+            heldBackRows: data.rows >= 20 ? heldBack.count : 0, dataFingerprint: fingerprint(data))
+        return TrainedModel(
+            featureNames: plan.featureNames, parameters: plan.parameters, preprocessing: preprocessing, calibration: Calibration(heldBack: raw),
+            threshold: threshold, metadata: metadata, detector: detector)
+    }
+
+    private static func check(_ data: FeatureMatrix, order: RowOrder?, plan: TrainingPlan) throws(DetectorError) {
         guard data.columns == plan.featureNames.count else {
             throw DetectorError(
                 .data, "The training rows have \(data.columns) columns and \(plan.featureNames.count) feature names: they must agree.")
@@ -28,30 +64,51 @@ public struct TrainedModel: Sendable {
         guard plan.heldBackShare > 0, plan.heldBackShare < 1 else {
             throw DetectorError(.parameter, "The held-back share must lie between 0 and 1, not \(plan.heldBackShare).")
         }
-        let threshold = try Threshold(plan.threshold, eventsPerEntityPerDay: plan.eventsPerEntityPerDay)
-        var random = SeededGenerator(seed: plan.seed)
-        var fitRows = Array(0..<data.rows)
-        var heldBack = fitRows
-        if data.rows >= 20 {
-            let count = min(max(Int(Double(data.rows) * plan.heldBackShare), 1), data.rows - 2)
-            let chosen = random.sample(count, below: data.rows)
-            var isHeldBack = [Bool](repeating: false, count: data.rows)
-            for row in chosen { isHeldBack[row] = true }
-            fitRows = fitRows.filter { !isHeldBack[$0] }
-            heldBack = chosen.sorted()
+        if let order {
+            guard order.times.count == data.rows, order.entities.isEmpty || order.entities.count == data.rows,
+                order.entities.allSatisfy({ $0 >= 0 && Int($0) < data.rows })
+            else { throw DetectorError(.data, "The order of the training rows must name a time and an entity for each row.") }
         }
-        let training = data.selecting(rows: fitRows)
-        let preprocessing = try Preprocessing(training, featureNames: plan.featureNames, scaling: plan.scaling, policies: plan.policies)
-        let detector = try plan.detector.type.fit(
-            preprocessing.apply(training, policies: false), parameters: plan.parameters, seed: random.next(), progress: progress)
-        let calibration = Calibration(heldBack: detector.score(preprocessing.apply(data.selecting(rows: heldBack))))
-        let metadata = ModelMetadata(
-            createdAt: plan.createdAt, seed: plan.seed, trainingRows: fitRows.count, heldBackRows: data.rows >= 20 ? heldBack.count : 0,
-            dataFingerprint: fingerprint(data))
-        return TrainedModel(
-            featureNames: plan.featureNames, parameters: plan.parameters, preprocessing: preprocessing, calibration: calibration,
-            threshold: threshold, metadata: metadata, detector: detector)
     }
+
+    /// Rows to fit on and rows to calibrate with, both ascending.
+    private static func split(
+        _ rows: Int, sequences: [[Int]]?, share: Double, random: inout SeededGenerator
+    ) -> (fit: [Int], heldBack: [Int]) {
+        let all = Array(0..<rows)
+        guard rows >= 20 else { return (all, all) }
+        var isHeldBack = [Bool](repeating: false, count: rows)
+        if let sequences {
+            for sequence in sequences {
+                for row in sequence.suffix(Int(Double(sequence.count) * share)) { isHeldBack[row] = true }
+            }
+            if !isHeldBack.contains(true), let last = sequences.last?.last { isHeldBack[last] = true }
+        } else {
+            for row in random.sample(min(max(Int(Double(rows) * share), 1), rows - 2), below: rows) { isHeldBack[row] = true }
+        }
+        return (all.filter { !isHeldBack[$0] }, all.filter { isHeldBack[$0] })
+    }
+
+    /// Raw scores of all rows, each entity's in order with a state of its own.
+    static func runThrough(_ detector: any StreamingDetector, _ data: FeatureMatrix, order: RowOrder, sequences: [[Int]]) -> [Double] {
+        var scores = [Double](repeating: 0, count: data.rows)
+        var scratch = ScoringScratch()
+        for sequence in sequences {
+            var state = detector.makeState()
+            for row in sequence {
+                let values = data.values.span.extracting(row * data.columns..<(row + 1) * data.columns)
+                scores[row] = detector.score(values, time: order.times[row], state: &state, scratch: &scratch)
+                detector.learn(values, time: order.times[row], state: &state)
+            }
+        }
+        return scores
+    }
+
+    /// Whether rows are to be scored in the light of their entity's history: see `ModelScorer.score(_:time:state:)`.
+    public var needsState: Bool { detector is any StreamingDetector }
+
+    /// The state of an entity before its first row; empty for a detector that needs none.
+    public func makeState() -> DetectorState { (detector as? any StreamingDetector)?.makeState() ?? DetectorState() }
 
     /// Moves the threshold; the rest of the model stays.
     public mutating func setThreshold(_ rule: ThresholdRule, eventsPerEntityPerDay: Double? = nil) throws(DetectorError) {
@@ -62,9 +119,15 @@ public struct TrainedModel: Sendable {
     ///
     /// Not for every event: it scores two rows for each feature.
     public func explain(_ row: [Double]) -> Explanation {
+        explain(row, time: 0, state: makeState())
+    }
+
+    /// The same in the light of an entity's history, which stays as it is: give the state from before the row was scored.
+    public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
         precondition(row.count == featureNames.count, "a row has a number for each feature")
         let scaled = preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values
-        var explanation = detector.explain(scaled)
+        let streaming = detector as? any StreamingDetector
+        var explanation = streaming?.explain(scaled, time: time, state: state) ?? detector.explain(scaled)
         for column in row.indices {
             explanation.expected[column] = preprocessing.restore(explanation.expected[column], column: column)
         }

@@ -18,7 +18,7 @@ public struct TrainingPlan: Sendable {
     /// Throws `.parameter` where the parameters belong to another detector.
     public init(
         detector: DetectorKind, parameters: DetectorParameters? = nil, featureNames: [String],
-        threshold: ThresholdRule = .contamination(0.01), scaling: Scaling = .robust, seed: UInt64 = 7, createdAt: Int64,
+        threshold: ThresholdRule = .contamination(0.01), scaling: Scaling = .standard, seed: UInt64 = 7, createdAt: Int64,
         heldBackShare: Double = 0.25, policies: [FeaturePolicy] = [], eventsPerEntityPerDay: Double? = nil
     ) throws(DetectorError) {
         if let parameters, parameters.kind != detector {

@@ -9,7 +9,7 @@ struct IsolationForestTests {
         let data = Preprocessing.scaled(Sample.normal(rows: 700, columns: 3))
         for (trees, size) in [(100, 256), (13, 64), (3, 5), (8, 2)] {
             let forest = try IsolationForest.fit(
-                data,
+                data, order: nil,
                 parameters: DetectorParameters(for: .isolationForest, given: ["trees": .integer(trees), "sample_size": .integer(size)]),
                 seed: 9
             ) { _ in }
@@ -55,7 +55,7 @@ struct IsolationForestTests {
     @Test("a row inside the cloud scores near a half, a far one clearly above")
     func scoresMeanWhatThePaperSays() throws {
         let data = Preprocessing.scaled(Sample.normal(rows: 2000, columns: 2))
-        let forest = try IsolationForest.fit(data, parameters: DetectorParameters(defaultsOf: .isolationForest), seed: 1) { _ in }
+        let forest = try IsolationForest.fit(data, order: nil, parameters: DetectorParameters(defaultsOf: .isolationForest), seed: 1) { _ in }
         let scores = forest.score(FeatureMatrix(rows: [[0, 0], [8, -8]]))
         #expect(scores[0] < 0.5)
         #expect(scores[1] > 0.7)
