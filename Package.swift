@@ -54,7 +54,7 @@ let bridges: [Target] = [
 let domain: [Target] = [
     library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "JSON", "ServiceKit"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
-    library("ModelRegistry", ["RedisClient", "Contracts", "Detectors", "JSON"]),
+    library("ModelRegistry", ["RedisClient", "Contracts", "JSON"]),
 ]
 
 // MARK: Layer 4: executables, a pod each. None imports another.

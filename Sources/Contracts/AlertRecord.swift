@@ -28,7 +28,8 @@ public struct AlertRecord: Sendable {
 
     public func write(into writer: inout JSONWriter) {
         writer.beginObject()
-        for (name, value) in [("id", id), ("group", group), ("entity", anomaly.entity), ("title", title), ("text", text), ("status", anomaly.status)] {
+        for (name, value) in [("id", id), ("group", group), ("entity", anomaly.entity), ("title", title), ("text", text), ("status", anomaly.status)]
+        {
             writer.key(name)
             writer.value(value)
         }

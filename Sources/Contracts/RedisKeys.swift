@@ -21,6 +21,9 @@ public struct RedisKeys: Sendable, Equatable {
     /// Sorted set: all versions, scored by version number.
     public func modelVersions(set: String) -> String { prefix + "model:" + set + ":versions" }
 
+    /// List: promotions and rollbacks of a feature set's models, oldest first.
+    public func modelHistory(set: String) -> String { prefix + "model:" + set + ":history" }
+
     /// Hash: state of the alerts of one group (usually an entity).
     public func alertState(group: String) -> String { prefix + "alert:state:" + group }
     /// Stream of alerts that a receiver has still to get.

@@ -87,7 +87,7 @@ public final class ConsumerLoop {
                 try handle(batch)
                 if backoff.attempts > 0 { try resume(consumer) }
                 return true
-            } catch where Self.mayPass(error) {
+            } catch  where Self.mayPass(error) {
                 if service.life.isStopping { return false }
                 if backoff.attempts == 0 {
                     service.log.warning("a batch waits because a server is away", ["error": "\(error)"])

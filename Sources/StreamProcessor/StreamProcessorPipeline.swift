@@ -82,7 +82,8 @@ final class StreamProcessorPipeline {
     private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ errors: [FieldError]) {
         let reason = errors.first?.reason ?? .malformed
         outlet.batch.appendDeadLetter(
-            topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ","),
+            topic: Topic.deadLetter, record, of: batch, id: id, reason: reason,
+            field: errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ","),
             detail: errors.map(\.message).joined(separator: " "), service: "stream-processor")
         metrics.deadLetters[reason]?.add()
     }

@@ -56,7 +56,9 @@ import Testing
 }
 
 @Suite struct ClockTests {
-    @Test("times are written in ISO 8601, before 1970 too", arguments: [(0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"), (1_763_719_200_123, "2025-11-21T10:00:00.123Z")])
+    @Test(
+        "times are written in ISO 8601, before 1970 too",
+        arguments: [(0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"), (1_763_719_200_123, "2025-11-21T10:00:00.123Z")])
     func iso8601(milliseconds: Int64, text: String) {
         #expect(Clock.iso8601(milliseconds: milliseconds) == text)
     }

@@ -52,7 +52,9 @@ import Testing
         #expect(error?.problems == ["--port: needs a value.", "Unexpected argument \"stray\". See --help."])
     }
 
-    @Test("durations are read with their unit", arguments: [("500ms", 500), ("60s", 60_000), ("1.5m", 90_000), ("2h", 7_200_000), ("5", nil), ("s", nil), ("-1s", nil)])
+    @Test(
+        "durations are read with their unit",
+        arguments: [("500ms", 500), ("60s", 60_000), ("1.5m", 90_000), ("2h", 7_200_000), ("5", nil), ("s", nil), ("-1s", nil)])
     func durations(text: String, expected: Int?) {
         #expect(SettingsReader.milliseconds(text) == expected)
     }

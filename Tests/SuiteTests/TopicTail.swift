@@ -30,7 +30,9 @@ final class TopicTail {
         for record in batch.records {
             var headers: [String: String] = [:]
             for header in batch.headers[record.headers] {
-                headers[String(decoding: batch.bytes[header.name], as: UTF8.self)] = header.value.map { String(decoding: batch.bytes[$0], as: UTF8.self) }
+                headers[String(decoding: batch.bytes[header.name], as: UTF8.self)] = header.value.map {
+                    String(decoding: batch.bytes[$0], as: UTF8.self)
+                }
             }
             records.append(
                 Record(

@@ -1,0 +1,72 @@
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+/// The whole suite as people start it: `vyuhactl up` with its own broker, Redis, services and a producer.
+@Suite struct UpTests {
+    @Test("real trips flow through all services while each of them is killed, and none is lost or told twice; the report can be recomputed")
+    func killEach() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-up-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let report = folder.appending(path: "report.json").path
+        let records = folder.appending(path: "records").path
+        let up = try ServiceProcess(
+            "vyuhactl",
+            ["up", "--use-case", useCase("nyc-taxi"), "--duration", "30s", "--rate", "200", "--report", report, "--record", records],
+            environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "REDIS_URL": ""])
+        #expect(withDeadline(120) { up.output.contains("events ") || !up.isRunning }, "\(up.output)")
+        let services = children(of: up.pid).filter { Self.killed.contains($0.name) }
+        #expect(services.count == Self.killed.count, "\(services)")
+        for service in services { kill(service.pid, SIGKILL) }
+        #expect(up.wait(120) == 0, "\(up.output)")
+
+        let json = try JSONValue.parse([UInt8](Data(contentsOf: URL(filePath: report))))
+        let events = try #require(json["events_produced"]?.integer)
+        #expect(events > 1_000)
+        #expect(json["features"]?.integer == events)
+        #expect(json["scores"]?.integer == events)
+        #expect(json["dead_letters"]?.integer == 0)
+        #expect(json["accounting"]?["events_unaccounted_for"]?.integer == 0)
+        #expect(json["accounting"]?["doubled_records"]?["alerts"]?.integer == 0, "an effect must not be doubled")
+        #expect(try #require(json["anomalies"]?.integer) > 0)
+        #expect(try #require(json["alerts"]?.integer) > 0)
+        #expect(try #require(json["detection"]?["average_precision"]?.double) > 0.8)
+        for service in json["services"]?.array ?? [] {
+            #expect(service["exit_code"]?.integer == 0, "\(service.text)")
+            let name = service["name"]?.string ?? ""
+            #expect(service["restarts"]?.integer == (Self.killed.contains(String(name.prefix(15))) ? 1 : 0), "\(service.text)")
+        }
+        for (topic, count) in [("events", events), ("scores", events), ("alerts", json["alerts"]?.integer)] {
+            #expect(try distinctIDs(records + "/nyc-taxi.\(topic).jsonl") == count, "recomputed from the record of \(topic)")
+        }
+        #expect(children(of: up.pid).isEmpty, "no process is left behind")
+    }
+
+    /// As the kernel cuts them (15 bytes).
+    private static let killed: Set<String> = ["stream-processor", "feature-writer", "scoring-service", "alert-sink", "producer"].reduce(into: []) {
+        $0.insert(String($1.prefix(15)))
+    }
+
+    private func children(of parent: Int32) -> [(pid: Int32, name: String)] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return all.compactMap { Int32($0) }.compactMap { pid in
+            guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+                let open = stat.firstIndex(of: "("), let close = stat.lastIndex(of: ")")
+            else { return nil }
+            let rest = stat[stat.index(close, offsetBy: 2)...].split(separator: " ")
+            guard rest.count > 1, Int32(rest[1]) == parent, rest[0] != "Z" else { return nil }
+            return (pid, String(stat[stat.index(after: open)..<close]))
+        }
+    }
+
+    private func distinctIDs(_ path: String) throws -> Int64 {
+        var ids: Set<String> = []
+        for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
+            let record = try JSONValue.parse(Array(line.utf8))
+            if let id = record["headers"]?["id"]?.string ?? record["value"]?["id"]?.string { ids.insert(id) }
+        }
+        return Int64(ids.count)
+    }
+}
