@@ -35,7 +35,8 @@ enum ModelsCommand {
             let current = try registry.currentVersion(set: set)
             for model in try registry.versions(set: set) {
                 table.add([
-                    set, "\(model.version)", Clock.iso8601(milliseconds: model.publishedAt), model.facts["detector"] ?? "-", model.facts["rows"] ?? "-",
+                    set, "\(model.version)", Clock.iso8601(milliseconds: model.publishedAt), model.facts["detector"] ?? "-",
+                    model.facts["rows"] ?? "-",
                     StatusView.grouped(model.byteCount), model.version == current ? "current" : "",
                 ])
             }

@@ -49,7 +49,8 @@ enum StatusCommand {
             status.sets.append(
                 .init(
                     name: set, version: model?.version, detector: model?.facts["detector"],
-                    age: model.map { Double(Clock.milliseconds - $0.publishedAt) / 1000 }, entities: entities.count, isMore: entities.isMore))
+                    age: model.map { Double(Clock.milliseconds - $0.publishedAt) / 1000 }, entities: entities.count, isMore: entities.isMore
+                ))
         }
         return status
     }
@@ -105,7 +106,8 @@ struct SuiteStatus {
         var parts: [String] = []
         var table = TextTable(["topic", "records", "per second"])
         for topic in topics { table.add([topic.name, StatusView.grouped(Int(topic.records)), StatusView.rate(topic.rate)]) }
-        parts.append(topics.isEmpty ? "No topic of \(useCase) exists. Create them with: vyuhactl topics create --use-case \(useCase)" : table.text)
+        parts.append(
+            topics.isEmpty ? "No topic of \(useCase) exists. Create them with: vyuhactl topics create --use-case \(useCase)" : table.text)
         if !lag.isEmpty {
             table = TextTable(["service", "records behind"])
             for group in lag { table.add([group.name, StatusView.grouped(Int(group.behind))]) }

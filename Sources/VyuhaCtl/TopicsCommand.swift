@@ -20,7 +20,9 @@ enum TopicsCommand {
 
     private static func create(_ settings: TopicsSettings) throws {
         let admin = try KafkaAdmin(settings.kafka)
-        let specs = settings.facts.topics.all.map { TopicSpec(name: $0, partitions: settings.partitions, replication: settings.replication) }
+        let specs = settings.facts.topics.all.map {
+            TopicSpec(name: $0, partitions: settings.partitions, replication: settings.replication)
+        }
         let before = try admin.topics(timeout: 10_000)
         try admin.createTopics(specs, timeout: 30_000)
         for spec in specs { print("\(spec.name)  \(spec.partitions) partitions  \(before[spec.name] == nil ? "created" : "was there")") }
@@ -55,7 +57,8 @@ private struct TopicsSettings {
         var replication = -1
         if isCreate {
             asked = reader.optionalInteger("--partitions", in: 1...1_024, "Partitions of each topic; without it what the use case says.")
-            replication = reader.optionalInteger("--replication", in: 1...100, "Copies of each partition; without it the broker's default.") ?? -1
+            replication =
+                reader.optionalInteger("--replication", in: 1...100, "Copies of each partition; without it the broker's default.") ?? -1
         }
         guard let useCase else { return nil }
         facts = RunFacts(useCase)

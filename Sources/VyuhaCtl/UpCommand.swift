@@ -32,7 +32,8 @@ struct UpSettings {
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
-        duration = reader.duration("--duration", default: nil, in: 1_000...Int.max, "How long events flow, such as 60s; without it until Ctrl-C.")
+        duration = reader.duration(
+            "--duration", default: nil, in: 1_000...Int.max, "How long events flow, such as 60s; without it until Ctrl-C.")
         let rate = reader.number("--rate", default: nil, in: 0.01...10_000_000, "Events a second; without it what the use case says.")
         report = reader.optionalString("--report", "File that the report is written to, as JSON.")
         record = reader.optionalString("--record", "Folder that every record of every topic is written to, as JSON Lines.")

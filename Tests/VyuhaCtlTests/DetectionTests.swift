@@ -32,7 +32,8 @@ struct DetectionTests {
     func confusion() {
         let detection = Detection(
             account([
-                Row(score: 0.99, flagged: true, anomaly: true), Row(score: 0.98, flagged: true, anomaly: true), Row(score: 0.5, anomaly: true),
+                Row(score: 0.99, flagged: true, anomaly: true), Row(score: 0.98, flagged: true, anomaly: true),
+                Row(score: 0.5, anomaly: true),
                 Row(score: 0.97, flagged: true), Row(score: 0.2), Row(score: 0.1), Row(score: 0.05),
             ]))
         #expect(detection.labelledAnomalies == 3)
@@ -89,7 +90,9 @@ struct DetectionTests {
 
     @Test("a fixed cut counts events without the field as not beyond it")
     func missingField() {
-        let books = account([Row(score: 0.9, anomaly: true), Row(score: 0.9, anomaly: true, field: 9), Row(score: 0.1, field: 1), Row(score: 0.1)])
+        let books = account([
+            Row(score: 0.9, anomaly: true), Row(score: 0.9, anomaly: true, field: 9), Row(score: 0.1, field: 1), Row(score: 0.1),
+        ])
         let cut = FixedCut(books, field: "x", direction: .up)
         #expect(cut?.recall == 0.5)
         #expect(FixedCut(account([Row(score: 0.1, field: 1)]), field: "x", direction: .up) == nil)

@@ -60,7 +60,9 @@ struct ObserverTests {
             batch.append(topic: index, partition: partition, key: Array("k".utf8), value: Array(value.utf8))
             if let id { batch.header("id", id) }
         }
-        for number in 0..<3 { try send(topics.events, #"{"meta":{"pulse":\#(100 + number)}}"#, id: "e:\(number)", partition: Int32(number % 3)) }
+        for number in 0..<3 {
+            try send(topics.events, #"{"meta":{"pulse":\#(100 + number)}}"#, id: "e:\(number)", partition: Int32(number % 3))
+        }
         try send(topics.events, #"{"no":"id"}"#, partition: 2)
         for id in ["e:0", "e:1", "books.events-2-1"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
         for id in ["e:0", "e:1", "e:1", "books.events-2-1"] {

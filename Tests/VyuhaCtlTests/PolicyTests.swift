@@ -94,7 +94,9 @@ struct ProcessGuardTests {
         #expect(watch.folder == nil)
     }
 
-    @Test("removes only folders of its own kind", arguments: [("/tmp/vyuha-a1", true), ("/tmp", false), ("/tmp/vyuha-a/../..", false), ("/", false)])
+    @Test(
+        "removes only folders of its own kind",
+        arguments: [("/tmp/vyuha-a1", true), ("/tmp", false), ("/tmp/vyuha-a/../..", false), ("/", false)])
     func folders(_ path: String, _ isOne: Bool) {
         #expect(TemporaryFolder.isOne(path) == isOne)
     }

@@ -70,7 +70,9 @@ struct ReportTests {
     @Test("is a short table for people")
     func table() {
         let text = report.table.joined(separator: "\n")
-        for part in ["battlefield: 10.0 s, 100 events, every one accounted for.", "recall 1.000", "best fixed cut", "heart_rate ≥ 95", "30 MB"] {
+        for part in [
+            "battlefield: 10.0 s, 100 events, every one accounted for.", "recall 1.000", "best fixed cut", "heart_rate ≥ 95", "30 MB",
+        ] {
             #expect(text.contains(part), "\(part)")
         }
         #expect(report.table.allSatisfy { $0.count <= 100 })

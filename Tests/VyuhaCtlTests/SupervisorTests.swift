@@ -28,7 +28,8 @@ struct SupervisorTests {
         func start(_ script: String, mayFinish: Bool = false, readyURL: String? = nil) throws {
             var spec = ServiceSpec(
                 name: "script",
-                command: ChildCommand(executable: "/bin/sh", arguments: ["-c", script], environment: ["DIR": folder.path], log: folder.file("log")))
+                command: ChildCommand(
+                    executable: "/bin/sh", arguments: ["-c", script], environment: ["DIR": folder.path], log: folder.file("log")))
             spec.mayFinish = mayFinish
             spec.readyURL = readyURL
             try supervisor.start(spec)

@@ -48,10 +48,13 @@ enum EmbeddedServers {
 
     /// A private redis-server on a free loopback port: append-only file on and nothing evicted, as the suite demands of any Redis.
     /// Its files are in `folder`.
-    static func redis(folder: TemporaryFolder, log: String?, environment: [String: String]) throws(CommandError) -> (spec: ServiceSpec, url: String) {
+    static func redis(folder: TemporaryFolder, log: String?, environment: [String: String]) throws(CommandError) -> (
+        spec: ServiceSpec, url: String
+    ) {
         guard let program = Executables.find("redis-server") else {
             throw CommandError(
-                "The program redis-server is missing. Install it with `apt-get install redis-server`, or set REDIS_URL to a Redis of yours.")
+                "The program redis-server is missing. Install it with `apt-get install redis-server`, or set REDIS_URL to a Redis of yours."
+            )
         }
         let port = try Ports.free()
         let arguments = [

@@ -14,7 +14,8 @@ enum Executables {
         let folder = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         let path = folder + "/" + name
         guard access(path, X_OK) == 0 else {
-            throw CommandError("The program \(name) is not in \(folder). Build the whole suite with `make build`, or keep its programs in one folder.")
+            throw CommandError(
+                "The program \(name) is not in \(folder). Build the whole suite with `make build`, or keep its programs in one folder.")
         }
         return path
     }

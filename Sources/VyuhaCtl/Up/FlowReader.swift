@@ -91,7 +91,8 @@ struct FlowReader {
 
     private mutating func remember(_ record: ConsumedRecord, _ batch: borrowing RecordBatch) {
         guard let value = record.value, let json = try? JSONValue.parse(batch.bytes, value) else { return }
-        let line = AlertLine(at: json["alerted_at"]?.integer ?? record.timestamp, title: json["title"]?.string ?? "", text: json["text"]?.string ?? "")
+        let line = AlertLine(
+            at: json["alerted_at"]?.integer ?? record.timestamp, title: json["title"]?.string ?? "", text: json["text"]?.string ?? "")
         alerts.append(line)
         if alerts.count > Observer.shownAlerts { alerts.removeFirst() }
     }

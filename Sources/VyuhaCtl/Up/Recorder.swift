@@ -110,7 +110,8 @@ enum Base64 {
         var index = bytes.startIndex
         while index < bytes.endIndex {
             let left = bytes.endIndex - index
-            let group = UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
+            let group =
+                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
             for position in 0..<4 {
                 let letter = alphabet[Int(group >> UInt32(18 - 6 * position)) & 63]
                 result.append(position <= left ? letter : UInt8(ascii: "="))

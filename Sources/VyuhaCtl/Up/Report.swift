@@ -143,7 +143,8 @@ struct Report: Sendable {
         for hop in Hop.allCases {
             let rate = seconds > 0 ? Double(counts[hop]) / seconds : 0
             let twice = doubled[hop] > 0 ? "   \(View.grouped(doubled[hop])) records twice" : ""
-            lines.append(View.pad(hop.title, 14) + View.padLeft(View.grouped(counts[hop]), 12) + View.padLeft(View.rate(rate), 9) + "/s" + twice)
+            lines.append(
+                View.pad(hop.title, 14) + View.padLeft(View.grouped(counts[hop]), 12) + View.padLeft(View.rate(rate), 9) + "/s" + twice)
         }
         lines.append("")
         for (title, sorted) in [("event to score", toScore), ("event to alert", toAlert)] {
@@ -165,13 +166,15 @@ struct Report: Sendable {
             let cut = baseline.cut.map { "\(baseline.field) \(sign) \(NumberText.string($0))" } ?? "no cut on \(baseline.field)"
             lines.append(
                 View.pad("best fixed cut", 18)
-                    + "\(cut)   recall \(View.decimal(baseline.recall, 3))   false-positive rate \(View.decimal(baseline.falsePositiveRate, 3))")
+                    + "\(cut)   recall \(View.decimal(baseline.recall, 3))   false-positive rate \(View.decimal(baseline.falsePositiveRate, 3))"
+            )
         }
         lines.append("")
         lines.append(View.pad("service", 18) + ["cpu", "peak memory", "restarts", "exit"].map { View.padLeft($0, 13) }.joined())
         for status in run.services where status.isSuite {
             let columns = [
-                View.decimal(status.cpuSeconds, 1) + " s", "\(status.peakBytes >> 20) MB", "\(status.restarts)", status.exit.map { "\($0.code)" } ?? "-",
+                View.decimal(status.cpuSeconds, 1) + " s", "\(status.peakBytes >> 20) MB", "\(status.restarts)",
+                status.exit.map { "\($0.code)" } ?? "-",
             ]
             lines.append(View.pad(status.name, 18) + columns.map { View.padLeft($0, 13) }.joined())
         }

@@ -54,7 +54,8 @@ struct ServicePlan {
         // Static membership: a service that was killed and is back takes its partitions again without waiting for its old session to end.
         environment["VYUHA_INSTANCE_ID"] = name + "-1"
         let command = ChildCommand(
-            executable: try Executables.sibling(name), arguments: arguments, environment: environment, log: logs.map { $0 + "/" + name + ".log" })
+            executable: try Executables.sibling(name), arguments: arguments, environment: environment,
+            log: logs.map { $0 + "/" + name + ".log" })
         return ServiceSpec(name: name, command: command, readyURL: "http://127.0.0.1:\(port)/ready")
     }
 }

@@ -50,9 +50,8 @@ enum StatusView {
         }
         lines.append("")
         let room = max(0, height - 1 - lines.count)
-        let alerts = status.observer.alerts.suffix(room)
-        if alerts.isEmpty, room > 0 { lines.append("No alert yet.") }
-        for alert in alerts.reversed() { lines.append(line(alert)) }
+        if status.observer.alerts.isEmpty { lines.append("No alert yet.") }
+        for alert in status.observer.alerts.suffix(room / 2).reversed() { lines += words(alert) }
         return lines.prefix(height - 1).map { fit($0, width) }
     }
 
@@ -61,16 +60,17 @@ enum StatusView {
         let counts = status.observer.counts
         let behind = status.behind.values.reduce(0, +)
         let restarts = status.services.reduce(0) { $0 + $1.restarts }
-        return "\(time(status.elapsed))  events \(grouped(counts[.events])) (\(rate(status.rates[.events] ?? 0))/s)  scores \(grouped(counts[.scores]))"
+        return
+            "\(time(status.elapsed))  events \(grouped(counts[.events])) (\(rate(status.rates[.events] ?? 0))/s)  scores \(grouped(counts[.scores]))"
             + "  behind \(grouped(behind))  event to score \(latency(status.observer.scoreLatency))"
             + "  anomalies \(grouped(counts[.anomalies]))  alerts \(grouped(counts[.alerts]))  dead letters \(grouped(counts[.deadLetters]))"
             + (restarts > 0 ? "  restarts \(restarts)" : "")
     }
 
-    /// An alert in words: "10:15:02 Zone 132: …".
-    static func line(_ alert: AlertLine) -> String {
+    /// An alert in words, the newest on top: when and what, and below it why.
+    static func words(_ alert: AlertLine) -> [String] {
         let clock = Clock.iso8601(milliseconds: alert.at).dropFirst(11).prefix(8)
-        return plainText("\(clock) \(alert.title) \(alert.text)")
+        return [plainText("\(clock) \(alert.title)"), plainText("         \(alert.text)")]
     }
 
     // MARK: Parts

@@ -53,6 +53,8 @@ struct ServiceStatus: Sendable {
     var exit: ChildExit?
     /// It did not stop on SIGTERM in time.
     var wasKilled = false
+    /// It was ready at least once.
+    var wasReady = false
     /// Why it is not ready, in its own words.
     var obstacle: String?
 
@@ -168,6 +170,7 @@ final class Supervisor {
         watcher?.watch(pid)
         entries[index].status.pid = pid
         entries[index].status.state = spec.readyURL == nil ? .ready : .starting
+        entries[index].status.wasReady = entries[index].status.wasReady || spec.readyURL == nil
         entries[index].nextProbe = 0
     }
 
@@ -198,7 +201,8 @@ final class Supervisor {
         case .crashLoop:
             entries[index].status.state = .ended
             throw failure(
-                name, "\(name) died \(CrashLoopPolicy.limit) times within \(Int(CrashLoopPolicy.period)) s, last \(exit.words): a crash loop.")
+                name,
+                "\(name) died \(CrashLoopPolicy.limit) times within \(Int(CrashLoopPolicy.period)) s, last \(exit.words): a crash loop.")
         case .hopeless:
             entries[index].status.state = .ended
             throw failure(name, "\(name) ended \(exit.words): no restart can heal that.")
@@ -208,7 +212,8 @@ final class Supervisor {
     /// A sentence with the last lines of the culprit's log under it.
     func failure(_ name: String, _ sentence: String) -> CommandError {
         let tail = logTail(of: name)
-        return CommandError(tail.isEmpty ? sentence : sentence + "\nThe last lines of its log:\n" + tail.map { "  " + $0 }.joined(separator: "\n"))
+        return CommandError(
+            tail.isEmpty ? sentence : sentence + "\nThe last lines of its log:\n" + tail.map { "  " + $0 }.joined(separator: "\n"))
     }
 
     private func probe(_ index: Int, _ now: Double) {
@@ -220,6 +225,7 @@ final class Supervisor {
         }
         if response.status == 200 {
             entries[index].status.state = .ready
+            entries[index].status.wasReady = true
             entries[index].status.obstacle = nil
         } else {
             entries[index].status.obstacle = response.text

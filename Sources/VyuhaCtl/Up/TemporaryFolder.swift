@@ -9,7 +9,8 @@ struct TemporaryFolder: Sendable {
         let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array((base + "/" + Self.prefix + "XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw CommandError("No temporary folder can be made in \(base): \(systemError(errno)). Set TMPDIR to a folder that can be written.")
+            throw CommandError(
+                "No temporary folder can be made in \(base): \(systemError(errno)). Set TMPDIR to a folder that can be written.")
         }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

@@ -163,7 +163,9 @@ final class UpRun {
     // MARK: The chain
 
     private var plan: ServicePlan {
-        ServicePlan(facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, isEmbedded: broker != nil, logs: settings.verbose ? nil : folder?.file("logs"))
+        ServicePlan(
+            facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, isEmbedded: broker != nil,
+            logs: settings.verbose ? nil : folder?.file("logs"))
     }
 
     private func startChain() throws {
@@ -198,7 +200,8 @@ final class UpRun {
             try endIfAsked()
             guard Clock.monotonicSeconds < deadline else {
                 let obstacle = supervisor?.status(of: name)?.obstacle ?? "nothing"
-                throw supervisor?.failure(name, "\(name) was not ready within \(Int(Self.readyLimit)) s; it says: \(obstacle).") ?? CommandError(name)
+                throw supervisor?.failure(name, "\(name) was not ready within \(Int(Self.readyLimit)) s; it says: \(obstacle).")
+                    ?? CommandError(name)
             }
         }
     }
@@ -249,7 +252,8 @@ final class UpRun {
         guard let view = observer?.view else { return }
         if view.unsettled > 0 {
             problems.append(
-                "\(view.unsettled) of \(view.counts[.events]) events had neither a score nor a dead letter \(Int(Self.drainLimit)) s after the producer ended.")
+                "\(view.unsettled) of \(view.counts[.events]) events had neither a score nor a dead letter \(Int(Self.drainLimit)) s after the producer ended."
+            )
         }
         if let behind = lag?.view.behind.filter({ $0.value > 0 }), !behind.isEmpty {
             let words = behind.sorted { $0.key < $1.key }.map { "\($0.key) by \($0.value) records" }.joined(separator: ", ")
@@ -272,9 +276,13 @@ final class UpRun {
             supervisor.killAll()
         }
         for status in supervisor.statuses where status.isSuite {
-            if status.wasKilled { problems.append("\(status.name) did not end within \(Int(Supervisor.grace)) s of SIGTERM and was killed.") }
-            // Once anything else has gone wrong, the exit statuses add nothing.
-            if problems.isEmpty, let exit = status.exit, exit.code != 0 { problems.append("\(status.name) ended \(exit.words).") }
+            if status.wasKilled {
+                problems.append("\(status.name) did not end within \(Int(Supervisor.grace)) s of SIGTERM and was killed.")
+            }
+            // Once anything else has gone wrong, the exit statuses add nothing; and who is stopped while starting may have no handler yet.
+            if problems.isEmpty, status.wasReady, let exit = status.exit, exit.code != 0 {
+                problems.append("\(status.name) ended \(exit.words).")
+            }
         }
     }
 
@@ -312,12 +320,14 @@ final class UpRun {
         terminal.finish()
         if let books, let flowStart {
             let view = observer?.view ?? ObserverView()
+            if problems.isEmpty, books.counts[.events] == 0 { problems.append("Nothing flowed: not one event was produced.") }
             if problems.isEmpty, books.unsettled > 0 {
                 problems.append("\(books.unsettled) of \(books.counts[.events]) events have neither a score nor a dead letter.")
             }
             let duration = (flowEnd ?? Clock.monotonicSeconds) - flowStart
             let run = Report.Run(
-                useCase: facts.name, durationSeconds: duration, rate: settings.rate, startedAt: startedAt, embeddedBroker: settings.kafka == nil,
+                useCase: facts.name, durationSeconds: duration, rate: settings.rate, startedAt: startedAt,
+                embeddedBroker: settings.kafka == nil,
                 embeddedRedis: settings.redis == nil, services: supervisor?.statuses ?? [], own: ProcessSample.of(getpid()),
                 unreadable: view.unreadable, troubles: view.troubles, problems: problems)
             let report = Report(run, books, baseline: facts.baseline)
@@ -343,7 +353,7 @@ final class UpRun {
     }
 
     private func cleanUp() {
-        let keepsLogs = !problems.isEmpty && !settings.verbose && supervisor?.statuses.isEmpty == false
+        let keepsLogs = !problems.isEmpty && !settings.verbose && supervisor?.statuses.contains { $0.isSuite } == true
         watcher?.close(keepingFolder: keepsLogs)
         guard let folder else { return }
         if keepsLogs {
