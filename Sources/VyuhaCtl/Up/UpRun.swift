@@ -153,6 +153,7 @@ final class UpRun {
                 return
             }
             _ = takeSignals(wait: 50)
+            try supervisor?.tick(now: Clock.monotonicSeconds)
             if stopRequests > 0, !isAsked {
                 isAsked = true
                 ChildProcess.signal(pid, SIGTERM)
