@@ -84,7 +84,8 @@ struct SampleTests {
 
     @Test("Every trip of the stream is an event, 200 are labelled, and training ends before the stream begins")
     func taxi() throws {
-        let stream = try trips("trips.csv", truth: CSVSource(file: "trips.csv", label: "label", labelKind: "anomaly_type", ignore: "ignore"))
+        let stream = try trips(
+            "trips.csv", truth: CSVSource(file: "trips.csv", label: "label", labelKind: "anomaly_type", ignore: "ignore"))
         var first = Int64.max
         var (rows, labelled, ignored) = (0, 0, 0)
         while let row = try stream.next() {
