@@ -31,8 +31,10 @@ struct SettingsTests {
             Issue.record("nyc-taxi replays its own file")
             return
         }
-        #expect(path == useCases + "/nyc-taxi/sample/trips.csv")
-        #expect([csv.label, csv.labelKind, csv.ignore] == ["label", "anomaly_type", "ignore"])
+        #expect(path.hasSuffix("/services/usecases/nyc-taxi/sample/trips.csv"))
+        #expect(csv.label == "label")
+        #expect(csv.labelKind == "anomaly_type")
+        #expect(csv.ignore == "ignore")
         #expect(settings.pace == .unlimited)
         #expect(settings.limit == nil)
     }
@@ -95,7 +97,9 @@ struct SampleTests {
             labelled += stream.truth.isAnomaly ? 1 : 0
             ignored += stream.truth.ignore ? 1 : 0
         }
-        #expect([rows, labelled, ignored] == [10_000, 200, 168])
+        #expect(rows == 10_000)
+        #expect(labelled == 200)
+        #expect(ignored == 168)
         let training = try trips("train.csv", truth: CSVSource(file: "train.csv"))
         var last = Int64.min
         while let row = try training.next() {
