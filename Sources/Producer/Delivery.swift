@@ -22,15 +22,16 @@ final class Delivery {
     private let service: Service
     private let metrics: ProducerMetrics
     private let source: String
-    private var batch: OutgoingBatch
-    private var json = JSONWriter(capacity: 512)
-    private var label = JSONWriter(capacity: 256)
-    private var tail: DeliveredTail
+    // One thread owns a delivery, so the run-time checks of exclusive access would only cost.
+    @exclusivity(unchecked) private var batch: OutgoingBatch
+    @exclusivity(unchecked) private var json = JSONWriter(capacity: 512)
+    @exclusivity(unchecked) private var label = JSONWriter(capacity: 256)
+    @exclusivity(unchecked) private var tail: DeliveredTail
 
     /// Sent and not yet stored, oldest first.
     private var pending: [(ticket: DeliveryTicket, position: SourcePosition)] = []
     private var firstPending = 0
-    private var newest = SourcePosition()
+    @exclusivity(unchecked) private var newest = SourcePosition()
     private var stored: Int64
     private var lastStore = Clock.monotonicSeconds
     private var backoff = Backoff(initial: 50, maximum: 1_000)
@@ -60,7 +61,8 @@ final class Delivery {
             json.removeAll()
             writer(source, &json)
             if json.count > Self.maximumEventBytes {
-                addDeadLetter(.tooLarge, "The row makes an event of \(json.count) bytes; at most \(Self.maximumEventBytes) pass.", of: source)
+                addDeadLetter(
+                    .tooLarge, "The row makes an event of \(json.count) bytes; at most \(Self.maximumEventBytes) pass.", of: source)
             } else {
                 addEvent(of: source)
             }
@@ -164,7 +166,9 @@ final class Delivery {
             guard error.isRetryable else { throw error }
             firstPending -= 1
             retryAt = now + Double(backoff.next()) / 1_000
-            if backoff.attempts == 1 { service.log.warning("redis is away; the position is stored when it is back", ["error": error.message]) }
+            if backoff.attempts == 1 {
+                service.log.warning("redis is away; the position is stored when it is back", ["error": error.message])
+            }
         }
     }
 

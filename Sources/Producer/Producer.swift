@@ -5,7 +5,8 @@ import ServiceKit
 struct Producer {
     static func main() {
         Service.run(
-            "producer", "Replays a CSV file or runs a simulator: events to Kafka, or rows to a file.", settings: ProducerSettings.init(reader:)
+            "producer", "Replays a CSV file or runs a simulator: events to Kafka, or rows to a file.",
+            settings: ProducerSettings.init(reader:)
         ) { settings, service in
             try ProducerPipeline(settings, service).run()
         }

@@ -89,7 +89,10 @@ struct ProducerPipeline {
         if let position { try source.resume(at: position) }
         let tail = try isRestart ? readTail(topics) : DeliveredTail(topics: 3)
         // A record waits for its broker as long as it takes; only a stop ends the wait.
-        let producer = try KafkaProducer(kafka, properties: ["message.timeout.ms": "0"])
+        var properties = ["message.timeout.ms": "0"]
+        // At full speed larger requests count more than the delay of one.
+        if settings.pace == .unlimited { properties["linger.ms"] = "10" }
+        let producer = try KafkaProducer(kafka, properties: properties)
         let delivery = Delivery(
             producer, topics: topics, source: source.name, store: store, position: position ?? SourcePosition(), tail: tail,
             service: service, metrics: metrics)
@@ -154,7 +157,8 @@ struct ProducerPipeline {
             progress.update(count: source.position.events, fraction: fraction(source, elapsed: elapsed))
             if !warnedAboutFuture, added > 0, source.eventTime > Clock.milliseconds + 60_000 {
                 warnedAboutFuture = true
-                service.log.warning("event time has passed the present; events too far ahead will be refused downstream", ["source": source.name])
+                service.log.warning(
+                    "event time has passed the present; events too far ahead will be refused downstream", ["source": source.name])
             }
         }
         return "the source has ended"

@@ -55,16 +55,19 @@ extension ProducerSettings {
             "VYUHA_SPEED", default: nil, in: 0.001...10_000_000,
             "Replay in event time, this many times faster: 60 is a minute a second. With neither --rate nor --speed: as fast as possible.")
         let loops = reader.toggle("--loop", "Begin a file again at its end, with its times moved on by its length.")
-        let limit = reader.optionalInteger("VYUHA_LIMIT", in: 1...Int.max, "Stop after so many events, earlier runs counted.").map(Int64.init)
+        let limit = reader.optionalInteger("VYUHA_LIMIT", in: 1...Int.max, "Stop after so many events, earlier runs counted.").map(
+            Int64.init)
         let duration = reader.duration("VYUHA_DURATION", default: nil, in: 1...Int.max, "Stop after this time.")
         let file = reader.optionalString("VYUHA_CSV", "Replay this file (- is standard input) instead of the use case's source.")
         let simulator = reader.value(
             "VYUHA_FROM_SIMULATOR", default: nil,
-            "Run this simulator instead of the use case's source (\(Simulators.names.joined(separator: " | "))).") { name in
+            "Run this simulator instead of the use case's source (\(Simulators.names.joined(separator: " | ")))."
+        ) { name in
             guard Simulators.fields(of: name) != nil else { throw SourceError("There is no simulator named `\(name)`.") }
             return name
         }
-        let entities = reader.optionalInteger("VYUHA_ENTITIES", in: 1...1_000_000, "Simulated soldiers, sensors or hosts; unset: as the use case says.")
+        let entities = reader.optionalInteger(
+            "VYUHA_ENTITIES", in: 1...1_000_000, "Simulated soldiers, sensors or hosts; unset: as the use case says.")
         let seed = reader.optionalInteger("VYUHA_SEED", in: 0...Int.max, "Seed of the simulation; unset: as the use case says.")
         let start = reader.value(
             "VYUHA_START", default: nil,

@@ -3,11 +3,11 @@ import Features
 /// Reads entity and event time from a row, by the schema's own rules, so that key and time are exactly those that the stream processor will find.
 final class RowKey {
     /// Of the row read last: UTF-8, empty when there is none.
-    private(set) var entity: [UInt8] = []
+    @exclusivity(unchecked) private(set) var entity: [UInt8] = []
     /// Of the row read last that had a usable time, milliseconds.
-    private(set) var eventTime: Int64 = 0
+    @exclusivity(unchecked) private(set) var eventTime: Int64 = 0
     /// Whether the row read last had a usable time.
-    private(set) var hasTime = false
+    @exclusivity(unchecked) private(set) var hasTime = false
 
     private let decoder: EventDecoder
     private let binding: ColumnBinding

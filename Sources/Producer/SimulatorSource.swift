@@ -9,8 +9,9 @@ final class SimulatorSource<S: Simulator>: EventSource {
     let columns: [Int]
     let header: [String]
 
-    private var simulator: S
-    private var event = SimulatedEvent()
+    // One thread owns a source, so the run-time checks of exclusive access would only cost.
+    @exclusivity(unchecked) private var simulator: S
+    @exclusivity(unchecked) private var event = SimulatedEvent()
     private let timeFormat: TimestampFormat
     private let isTime: [Bool]
     private let kinds: [String]
@@ -20,10 +21,10 @@ final class SimulatorSource<S: Simulator>: EventSource {
     private var offset: Int64 = 0
     private let idStem: [UInt8]
 
-    private var count: Int64 = 0
-    private(set) var bytes: [UInt8] = []
-    private(set) var fields: [Range<Int>]
-    private(set) var id: [UInt8] = []
+    @exclusivity(unchecked) private var count: Int64 = 0
+    @exclusivity(unchecked) private(set) var bytes: [UInt8] = []
+    @exclusivity(unchecked) private(set) var fields: [Range<Int>]
+    @exclusivity(unchecked) private(set) var id: [UInt8] = []
 
     init(_ simulator: S, schema: EventSchema) throws {
         let settings = simulator.settings

@@ -26,7 +26,8 @@ struct PipelineTests {
         var reader = SettingsReader(arguments: [], environment: environment)
         let common = try #require(CommonSettings(&reader, useCaseName: useCase, defaultPort: 0))
         return ProducerSettings(
-            common: common, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator), limit: limit,
+            common: common, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator),
+            limit: limit,
             keepsPosition: redis != nil)
     }
 
