@@ -69,7 +69,7 @@ let services: [Target] = [
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
     service(
         "VyuhaCtl",
-        ["UseCases", "ModelRegistry", "FeatureStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+        ["UseCases", "Detectors", "ModelRegistry", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
 ]
 
 let checks: [Target] = [
