@@ -47,6 +47,7 @@ let bridges: [Target] = [
     library("HTTPServer", ["CMicroHTTPD"]),
     library("YAMLReader", ["CYAML"]),
     library("CSVReader", ["CZlib"]),
+    library("Compression", ["CZlib"]),
     library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient"]),
 ]
 
@@ -54,13 +55,14 @@ let bridges: [Target] = [
 let domain: [Target] = [
     library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "JSON", "ServiceKit"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
+    library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
     library("ModelRegistry", ["RedisClient", "Contracts", "JSON"]),
 ]
 
 // MARK: Layer 4: executables, a pod each. None imports another.
 let services: [Target] = [
     service("Producer", ["UseCases", "Features", "Simulation", "CSVReader", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
-    service("StreamProcessor", ["UseCases", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service(
         "ScoringService",
@@ -84,9 +86,11 @@ let checks: [Target] = [
     tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
     tests("YAMLReader", ["YAMLReader"]),
     tests("CSVReader", ["CSVReader"]),
+    tests("Compression", ["Compression"]),
     tests("ServiceKit", ["ServiceKit", "KafkaClient", "RedisClient", "TestSupport"]),
     tests("UseCases", ["UseCases", "Features", "JSON"]),
     tests("FeatureStore", ["FeatureStore", "TestSupport"]),
+    tests("StateStore", ["StateStore", "TestSupport"]),
     tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
     tests("Producer", ["Producer"]),
     tests("StreamProcessor", ["StreamProcessor"]),

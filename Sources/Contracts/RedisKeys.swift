@@ -29,6 +29,11 @@ public struct RedisKeys: Sendable, Equatable {
     /// Stream of alerts that a receiver has still to get.
     public func alertOutbox(receiver: String) -> String { prefix + "alert:outbox:" + receiver }
 
+    /// Counter: the newest owner of a partition's state.
+    public func stateToken(service: String, partition: Int32) -> String { prefix + "state:" + service + ":" + String(partition) + ":token" }
+    /// Hash: the state of a partition.
+    public func stateSnapshot(service: String, partition: Int32) -> String { prefix + "state:" + service + ":" + String(partition) + ":snapshot" }
+
     /// String: how far a source has been delivered.
     public func producerPosition(source: String) -> String { prefix + "producer:" + source }
 }
