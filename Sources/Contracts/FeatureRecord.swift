@@ -1,15 +1,21 @@
 import JSON
 
-/// What the stream processor says about one event: a named feature vector.
+/// What the stream processor says about one event, one window, or an entity's silence: a named feature vector.
 ///
 /// Wire form, one JSON object on `<uc>.features`; a missing feature is `null`:
 /// `{"id":"trips:42","kind":"event","set":"trip","entity":"132","event_time":1546300850000,"produced_at":1763718000123,"offset":41,
-///   "features":{"fare_per_mile":2.9,"speed":null}}`
+///   "sequence":0,"features":{"fare_per_mile":2.9,"speed":null}}`
 ///
-/// `kind` is `event` for a record made from one event. `offset` is that of the event in the partition of the same number.
+/// - `kind`: `event`, `window`, or about silence `missing`, `resumed`, `flapping`, `stuck`; the set of the latter is `silence`.
+/// - `id`: an event's own; of everything else `<set>:<entity>:<start>:<end>:<kind>`, the same whenever the record is made again.
+/// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
+/// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth.
 public struct FeatureRecordWriter {
     private let set: [UInt8]
     private let names: [[UInt8]]
+
+    /// The set of records about silence, and what their features say.
+    public static let silenceSet = "silence"
 
     /// - Parameters:
     ///   - set: name of the feature set.
@@ -21,38 +27,68 @@ public struct FeatureRecordWriter {
         names = features.map { JSONWriter.escapedKey($0) }
     }
 
+    /// Everything of a record but its vector; strings are UTF-8.
+    public struct Head {
+        public var id: UnsafeRawBufferPointer
+        public var kind: StaticString
+        public var entity: UnsafeRawBufferPointer
+        /// Milliseconds since the epoch.
+        public var eventTime: Int64
+        /// Of a window, end exclusive, milliseconds; nil for everything else.
+        public var window: Range<Int64>?
+        /// Kafka timestamp of the event that caused the record, milliseconds.
+        public var producedAt: Int64
+        public var offset: Int64
+        public var sequence: Int
+
+        public init(
+            id: UnsafeRawBufferPointer, kind: StaticString, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?,
+            producedAt: Int64, offset: Int64, sequence: Int
+        ) {
+            self.id = id
+            self.kind = kind
+            self.entity = entity
+            self.eventTime = eventTime
+            self.window = window
+            self.producedAt = producedAt
+            self.offset = offset
+            self.sequence = sequence
+        }
+    }
+
     /// Appends one record; no allocation once the writer's buffer has grown.
     /// - Parameters:
-    ///   - id: the event's id, UTF-8.
-    ///   - entity: the event's entity, UTF-8.
-    ///   - eventTime: milliseconds since the epoch.
-    ///   - producedAt: Kafka timestamp of the event, milliseconds.
-    ///   - offset: offset of the event in its partition.
-    ///   - vector: one value per feature; NaN means missing.
-    public func write(
-        id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, producedAt: Int64, offset: Int64,
-        vector: [Double], into writer: inout JSONWriter
-    ) {
+    ///   - values: holds the vector, one value per feature; NaN means missing.
+    ///   - vector: where in `values`.
+    public func write(_ head: Head, values: [Double], _ vector: Range<Int>, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("id")
-        writer.value(utf8: id)
+        writer.value(utf8: head.id)
         writer.key("kind")
-        writer.value("event" as StaticString)
+        writer.value(head.kind)
         writer.key("set")
         writer.raw(set)
         writer.key("entity")
-        writer.value(utf8: entity)
+        writer.value(utf8: head.entity)
         writer.key("event_time")
-        writer.value(eventTime)
+        writer.value(head.eventTime)
+        if let window = head.window {
+            writer.key("window_start")
+            writer.value(window.lowerBound)
+            writer.key("window_end")
+            writer.value(window.upperBound)
+        }
         writer.key("produced_at")
-        writer.value(producedAt)
+        writer.value(head.producedAt)
         writer.key("offset")
-        writer.value(offset)
+        writer.value(head.offset)
+        writer.key("sequence")
+        writer.value(head.sequence)
         writer.key("features")
         writer.beginObject()
         for index in names.indices {
             writer.key(raw: names[index])
-            writer.value(vector[index])
+            writer.value(values[vector.lowerBound + index])
         }
         writer.endObject()
         writer.endObject()

@@ -24,20 +24,31 @@ public final class ConsumerLoop {
     private let retries: Counter
     private let rebalances: Counter
     private let partitions: Gauge
+    private let owner: (any PartitionOwner)?
     private var lagGauges: [TopicPartition: Gauge] = [:]
 
     /// Next offset to read, per partition, of what was handled and not yet committed.
     private var pending: [TopicPartition: Int64] = [:]
     private var assigned: Set<TopicPartition> = []
     private var partitionsLeft = false
+    /// Committed when the partition came: what is read again below it only rebuilds state.
+    private var floors: [TopicPartition: Int64] = [:]
+    /// What was committed since the owner was last told.
+    private var settled: [TopicPartition: Int64] = [:]
+    private var rebalanceError: (any Error)?
     private var lastCommit = Clock.monotonicSeconds
+    private var lastSettled = Clock.monotonicSeconds
     private var lastLag = 0.0
 
     /// - Parameters:
     ///   - group: consumer group, `<use case>.<service>`.
     ///   - batch: most records that one call of `handle` gets.
-    public init(_ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int) {
+    ///   - owner: keeps state per partition; nil for a service that has none.
+    public init(
+        _ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int, owner: (any PartitionOwner)? = nil
+    ) {
         self.service = service
+        self.owner = owner
         self.common = common
         self.topics = topics
         self.group = group
@@ -56,7 +67,6 @@ public final class ConsumerLoop {
         service.life.obstacle = "waiting for partitions"
         let consumer = try KafkaConsumer(kafka, group: group, instanceID: common.instanceID) { [unowned self] consumer, event in
             rebalanced(consumer, event)
-            return []
         }
         try consumer.subscribe(topics)
         var batch = RecordBatch()
@@ -67,12 +77,18 @@ public final class ConsumerLoop {
                 note(batch)
                 processed.add(batch.count)
             }
+            try owner?.tick()
             let now = Clock.monotonicSeconds
-            if now - lastCommit >= Self.commitInterval { try commit(consumer, wait: false) }
+            if let owner, now - lastSettled >= owner.interval {
+                try settle(consumer, owner, isLast: false)
+            } else if now - lastCommit >= Self.commitInterval {
+                try commit(consumer, wait: false)
+            }
             if now - lastLag >= Self.lagInterval { measureLag(consumer, now) }
         }
         try commit(consumer, wait: true)
         consumer.close()
+        if let rebalanceError { throw rebalanceError }
     }
 
     // MARK: Handling
@@ -147,7 +163,8 @@ public final class ConsumerLoop {
     private func poll(_ consumer: KafkaConsumer, into batch: inout RecordBatch, timeout: Int) throws {
         do {
             try consumer.poll(into: &batch, maximum: maximum, timeout: timeout)
-        } catch {
+            if let rebalanceError { throw rebalanceError }
+        } catch let error as KafkaError {
             guard error.isRetryable, !error.isFatal else { throw error }
             service.log.warning("Kafka reported a passing error", ["error": "\(error)"])
         }
@@ -156,7 +173,8 @@ public final class ConsumerLoop {
     private func note(_ batch: borrowing RecordBatch) {
         for record in batch.records {
             // Offsets of a partition grow within a batch, so the last assignment wins.
-            pending[TopicPartition(batch.topics[record.topic], record.partition)] = record.offset + 1
+            let partition = TopicPartition(batch.topics[record.topic], record.partition)
+            if record.offset >= floors[partition] ?? 0 { pending[partition] = record.offset + 1 }
         }
     }
 
@@ -165,6 +183,7 @@ public final class ConsumerLoop {
         guard !pending.isEmpty else { return }
         do {
             try consumer.commit(pending.map { PartitionOffset($0.key, $0.value) }, wait: wait)
+            if owner != nil { settled.merge(pending) { $1 } }
             pending.removeAll(keepingCapacity: true)
         } catch {
             guard error.isRetryable, !error.isFatal else { throw error }
@@ -173,32 +192,59 @@ public final class ConsumerLoop {
         }
     }
 
-    private func rebalanced(_ consumer: KafkaConsumer, _ event: RebalanceEvent) {
+    /// Commits for certain, then lets the owner store its state, which must never cover more than what is committed.
+    private func settle(_ consumer: KafkaConsumer, _ owner: any PartitionOwner, isLast: Bool) throws {
+        lastSettled = Clock.monotonicSeconds
+        try commit(consumer, wait: true)
+        guard pending.isEmpty, !settled.isEmpty else { return }
+        try owner.committed(settled, isLast: isLast)
+        settled.removeAll(keepingCapacity: true)
+    }
+
+    /// Runs inside a poll, which cannot throw what is not Kafka's: an error is kept and ends the loop right after.
+    private func rebalanced(_ consumer: KafkaConsumer, _ event: RebalanceEvent) -> [PartitionOffset] {
         rebalances.add()
-        switch event {
-        case .assigned(let added):
-            assigned.formUnion(added)
-            service.life.obstacle = nil
-            service.log.info("partitions assigned", ["added": added.count, "now": assigned.count])
-        case .revoked(let removed):
-            partitionsLeft = true
-            do { try commit(consumer, wait: true) } catch { service.log.warning("the commit before a hand-over failed", ["error": "\(error)"]) }
-            leave(removed)
-            service.log.info("partitions handed over", ["removed": removed.count, "now": assigned.count])
-        case .lost(let removed):
-            partitionsLeft = true
-            leave(removed)
-            service.log.warning("partitions lost to another member", ["removed": removed.count, "now": assigned.count])
+        defer { partitions.set(Double(assigned.count)) }
+        do {
+            switch event {
+            case .assigned(let added):
+                let starts = try take(consumer, added)
+                assigned.formUnion(added)
+                service.life.obstacle = nil
+                service.log.info("partitions assigned", ["added": added.count, "now": assigned.count])
+                return starts
+            case .revoked(let removed):
+                partitionsLeft = true
+                if let owner { try settle(consumer, owner, isLast: true) } else { try commit(consumer, wait: true) }
+                leave(removed)
+                service.log.info("partitions handed over", ["removed": removed.count, "now": assigned.count])
+            case .lost(let removed):
+                partitionsLeft = true
+                leave(removed)
+                service.log.warning("partitions lost to another member", ["removed": removed.count, "now": assigned.count])
+            }
+        } catch {
+            rebalanceError = error
         }
-        partitions.set(Double(assigned.count))
+        return []
+    }
+
+    private func take(_ consumer: KafkaConsumer, _ added: [TopicPartition]) throws -> [PartitionOffset] {
+        guard let owner else { return [] }
+        let committed = try consumer.committed(added, timeout: 10_000)
+        for partition in committed { floors[partition.topicPartition] = max(partition.offset, 0) }
+        return try owner.take(committed)
     }
 
     private func leave(_ removed: [TopicPartition]) {
         for partition in removed {
             assigned.remove(partition)
             pending[partition] = nil
+            settled[partition] = nil
+            floors[partition] = nil
             lagGauges[partition]?.set(0)
         }
+        owner?.left(removed)
     }
 
     private func measureLag(_ consumer: KafkaConsumer, _ now: Double) {

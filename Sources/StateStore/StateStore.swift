@@ -65,33 +65,48 @@ public final class StateStore {
     /// - Parameters:
     ///   - isWhole: the state as a whole; otherwise what changed since the last call.
     ///   - offset: the first record that the state does not contain.
-    /// - Returns: false when somebody else has taken the partition over; nothing was written.
-    public func save(_ token: Token, offset: Int64, isWhole: Bool, _ state: [UInt8]) throws(RedisError) -> Bool {
+    public func save(_ token: Token, offset: Int64, isWhole: Bool, _ state: [UInt8]) throws(RedisError) -> Answer {
         let part = Self.size(state.count) + Zlib.compress(state)
         return try call(Self.saveScript, token, [Self.format, offset, isWhole ? 1 : 0].map { Array(String($0).utf8) } + [part])
     }
 
     /// Puts a decision of the clock on record, before anything is published because of it. The next `save` makes it obsolete.
-    public func journal(_ token: Token, _ advance: Advance) throws(RedisError) -> Bool {
+    public func journal(_ token: Token, _ advance: Advance) throws(RedisError) -> Answer {
         try call(Self.journalScript, token, [advance.offset, advance.time].map { Array(String($0).utf8) })
     }
 
-    private func call(_ script: RedisScript, _ token: Token, _ arguments: [[UInt8]]) throws(RedisError) -> Bool {
+    private func call(_ script: RedisScript, _ token: Token, _ arguments: [[UInt8]]) throws(RedisError) -> Answer {
         let names = [keys.stateToken(service: service, partition: token.partition), keys.stateSnapshot(service: service, partition: token.partition)]
         let reply = try client.eval(script, keys: names, arguments: [Array(String(token.number).utf8)] + arguments)
-        return reply.integer == 1
+        return reply.integer.flatMap(Answer.init(rawValue:)) ?? .fenced
     }
+
+    /// What became of a write.
+    public enum Answer: Int64, Sendable {
+        /// Somebody else has taken the partition over; nothing was written.
+        case fenced = 0
+        case stored = 1
+        /// There is no snapshot that changes could be added to (Redis was emptied): the state must be stored as a whole.
+        case wantsWhole = 2
+    }
+
+    /// A counter below our token means that Redis was emptied: nobody else can own the partition then, and the token is put back.
+    private static let fence = """
+        local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+        if newest > tonumber(ARGV[1]) then return 0 end
+        if newest < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+
+        """
 
     /// KEYS: token, snapshot. ARGV: token, format, offset, whole?, part.
     private static let saveScript = RedisScript(
-        """
-        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+        fence + """
         if ARGV[4] == '1' then
             redis.call('DEL', KEYS[2])
             redis.call('HSET', KEYS[2], 'format', ARGV[2], 'offset', ARGV[3], 'parts', 1, '0', ARGV[5])
         else
             local part = redis.call('HGET', KEYS[2], 'parts')
-            if not part then return 0 end
+            if not part then return 2 end
             for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
                 if string.sub(field, 1, 2) == 'a:' then redis.call('HDEL', KEYS[2], field) end
             end
@@ -102,8 +117,7 @@ public final class StateStore {
 
     /// KEYS: token, snapshot. ARGV: token, offset, time. Of two decisions at one offset the later time holds.
     private static let journalScript = RedisScript(
-        """
-        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+        fence + """
         redis.call('HSET', KEYS[2], 'a:' .. ARGV[2], ARGV[3])
         return 1
         """)

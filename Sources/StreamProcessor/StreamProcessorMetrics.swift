@@ -1,10 +1,14 @@
 import Contracts
 import ServiceKit
+import StateStore
 
 /// What the stream processor counts; added to once per batch.
 struct StreamProcessorMetrics {
     let features: Counter
     let deadLetters: [DeadLetterReason: Counter]
+    private let entities: Gauge
+    private let evicted: Gauge
+    private let panes: Gauge
 
     init(_ metrics: Metrics) {
         features = metrics.counter("vyuha_features_total", "Feature records written.")
@@ -14,5 +18,22 @@ struct StreamProcessorMetrics {
                 "vyuha_dead_letters_total", "Records that could not be used, by reason.", [("reason", reason.rawValue)])
         }
         deadLetters = counters
+        entities = metrics.gauge("vyuha_state_entities", "Entities that windows and histories are kept of, over all partitions.")
+        evicted = metrics.gauge("vyuha_state_evicted_entities", "Entities that had to leave for new ones since the partitions came here.")
+        panes = metrics.gauge("vyuha_state_panes", "Panes of open windows, over all partitions.")
+    }
+
+    /// Sums over the partitions that this service owns.
+    func publish(_ partitions: StatefulPartitions<ProcessorState>?) {
+        guard let partitions else { return }
+        var sums = (entities: 0, evicted: UInt64(0), panes: 0)
+        partitions.forEach { owned in
+            sums.entities += owned.state.partition.entityCount
+            sums.evicted += owned.state.partition.evictedEntities
+            sums.panes += owned.state.partition.paneCount
+        }
+        entities.set(Double(sums.entities))
+        evicted.set(Double(sums.evicted))
+        panes.set(Double(sums.panes))
     }
 }

@@ -3,88 +3,155 @@ import Features
 import JSON
 import KafkaClient
 import ServiceKit
+import StateStore
 import UseCases
 
 /// In:        `<uc>.events`, keyed by entity
 /// Out:       `<uc>.features` (same partition), `<uc>.dead-letter`
-/// State:     none; features of one event need that event only
-/// Guarantee: at least once, in order per entity; events = features + dead letters, by distinct id
-/// On error:  a bad event is a dead letter and the partition goes on; Kafka away: waits, commits nothing
+/// State:     windows and histories per partition, snapshots in Redis; none where features need only their own event
+/// Guarantee: at least once, in order per entity; every event is in features or dead letters, by distinct id; a window is emitted once
+/// On error:  a bad or late event is a dead letter and the partition goes on; Kafka or Redis away: waits, commits nothing
 final class StreamProcessorPipeline {
     private enum Topic { static let features = 0, deadLetter = 1 }
 
-    private let loop: ConsumerLoop
+    private let service: Service
     private let outlet: Outlet
     private let metrics: StreamProcessorMetrics
-    private let maximumEventBytes: Int
+    private let settings: StreamProcessorSettings
 
     private let decoder: EventDecoder
-    private let sets: [(evaluator: FeatureEvaluator, writer: FeatureRecordWriter)]
+    private var writers: FeatureWriters
+    private var emissions = Emissions()
     private var id: [UInt8] = []
-    private var vector: [Double] = []
     private var json = JSONWriter(capacity: 1 << 12)
+    private var partitions: StatefulPartitions<ProcessorState>?
+    /// For a plan without history: one state serves every partition, since it remembers nothing.
+    private let stateless: PartitionState?
 
     init(_ settings: StreamProcessorSettings, _ service: Service) throws {
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
-        loop = ConsumerLoop(
-            settings.common, service, topics: [topics.events], group: useCase.name + ".stream-processor", batch: settings.batch)
+        self.service = service
+        self.settings = settings
         outlet = try Outlet(settings.common, service, topics: [topics.features, topics.deadLetter])
         metrics = StreamProcessorMetrics(service.metrics)
-        maximumEventBytes = settings.maximumEventBytes
         decoder = EventDecoder(schema: useCase.plan.schema)
-        sets = useCase.plan.sets.enumerated().map { index, set in
-            (FeatureEvaluator(plan: useCase.plan, set: index), FeatureRecordWriter(set: set.name, features: set.features))
-        }
+        writers = FeatureWriters(useCase.plan)
+        stateless = useCase.plan.needsHistory ? nil : PartitionState(plan: useCase.plan)
     }
 
     func run() throws {
         defer { outlet.close() }
+        let useCase = settings.useCase
+        if useCase.plan.needsHistory {
+            partitions = StatefulPartitions(
+                service, redis: settings.common.redis,
+                store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
+                interval: Double(settings.snapshotInterval) / 1000, idleAfter: Int64(settings.idleTimeout),
+                make: { ProcessorState(useCase.plan) }, advance: { [unowned self] in try advance($0, to: $1, silently: $2) })
+        }
+        let loop = ConsumerLoop(
+            settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
+            batch: settings.batch, owner: partitions)
         try loop.run { batch in
-            for record in batch.records { process(record, of: batch) }
-            let written = outlet.batch.count
-            try outlet.deliver()
-            metrics.features.add(written)
+            let now = Clock.milliseconds
+            for record in batch.records { try process(record, of: batch, now) }
+            try deliver()
         }
     }
 
-    /// One event becomes one feature record per feature set, or one dead letter.
-    private func process(_ record: ConsumedRecord, of batch: borrowing RecordBatch) {
+    private func deliver() throws {
+        try outlet.deliver()
+        metrics.publish(partitions)
+    }
+
+    /// One event becomes one feature record per feature set and closes what its time closes, or it becomes one dead letter.
+    private func process(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ now: Int64) throws {
+        guard let partitions else {
+            guard let stateless, let outcome = apply(record, of: batch, to: stateless, silently: false) else { return }
+            return finish(outcome, record, of: batch)
+        }
+        guard let owned = try partitions.state(of: record.partition, at: record.offset) else { return }
+        let silently = record.offset < owned.effectsFrom
+        let outcome = apply(record, of: batch, to: owned.state.partition, silently: silently)
+        partitions.applied(owned, record.offset)
+        partitions.arrived(record.partition, now)
+        if let outcome, !silently { finish(outcome, record, of: batch) }
+    }
+
+    /// Checks and decodes the event and takes it into the state.
+    /// - Parameter silently: the event's effects are durable already; only the state is rebuilt.
+    /// - Returns: nil when the event was refused.
+    private func apply(
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, to state: PartitionState, silently: Bool
+    ) -> ApplyOutcome? {
         batch.identity(of: record, into: &id)
+        emissions.removeAll()
         guard let value = record.value, !value.isEmpty else {
-            return refuse(record, of: batch, [FieldError(field: "", reason: .empty, message: "The event has no bytes.")])
+            return refuse(record, of: batch, silently, .empty, "The event has no bytes.")
         }
-        guard value.count <= maximumEventBytes else {
-            let message = "The event has \(value.count) bytes; at most \(maximumEventBytes) are read."
-            return refuse(record, of: batch, [FieldError(field: "", reason: .tooLarge, message: message)])
+        guard value.count <= settings.maximumEventBytes else {
+            let sentence = "The event has \(value.count) bytes; at most \(settings.maximumEventBytes) are read."
+            return refuse(record, of: batch, silently, .tooLarge, sentence)
         }
-        guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, decoder.errors) }
+        guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, silently, decoder.errors) }
         if let key = record.key, !batch.bytes[key].elementsEqual(decoder.entity) {
-            let message = "The record's key is not the event's entity; records of one entity must share its key."
-            return refuse(record, of: batch, [FieldError(field: "", reason: .badKey, message: message)])
+            return refuse(record, of: batch, silently, .badKey, "The record's key is not the event's entity; records of one entity must share its key.")
         }
-        for set in sets { emit(set, record) }
+        return state.apply(decoder, kafkaTimestamp: record.timestamp, into: &emissions)
     }
 
-    private func emit(_ set: (evaluator: FeatureEvaluator, writer: FeatureRecordWriter), _ record: ConsumedRecord) {
-        set.evaluator.compute(decoder.row, into: &vector)
-        json.removeAll()
-        id.withUnsafeBytes { id in
-            decoder.entity.withUnsafeBytes { entity in
-                set.writer.write(
-                    id: id, entity: entity, eventTime: decoder.eventTime, producedAt: record.timestamp, offset: record.offset, vector: vector,
-                    into: &json)
+    private func finish(_ outcome: ApplyOutcome, _ record: ConsumedRecord, of batch: borrowing RecordBatch) {
+        switch outcome {
+        case .applied: emit(eventID: id, record.partition, offset: record.offset, producedAt: record.timestamp)
+        case .late(let lateness):
+            _ = refuse(record, of: batch, false, .late, "The event is \(lateness) ms too late for its windows.")
+        case .future(let lead):
+            _ = refuse(record, of: batch, false, .futureTimestamp, "The event's time is \(lead) ms further ahead of its Kafka timestamp than allowed.")
+        }
+    }
+
+    /// What wall-clock time decided: closes windows of a partition where no events come.
+    private func advance(_ owned: OwnedPartition<ProcessorState>, to time: Int64, silently: Bool) throws {
+        emissions.removeAll()
+        owned.state.partition.advance(to: time, into: &emissions)
+        guard !silently else { return }
+        emit(eventID: [], owned.partition, offset: owned.next, producedAt: Clock.milliseconds)
+        try deliver()
+    }
+
+    /// Queues a feature record for each emission.
+    private func emit(eventID: [UInt8], _ partition: Int32, offset: Int64, producedAt: Int64) {
+        for (sequence, emission) in emissions.items.enumerated() {
+            json.removeAll()
+            writers.write(
+                emission, of: emissions, eventID: eventID, producedAt: producedAt, offset: offset, sequence: sequence, into: &json)
+            emissions.bytes.withUnsafeBytes { bytes in
+                json.bytes.withUnsafeBytes { value in
+                    outlet.batch.append(
+                        topic: Topic.features, partition: partition, key: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), value: value)
+                }
             }
         }
-        outlet.batch.append(topic: Topic.features, partition: record.partition, key: decoder.entity, value: json.bytes)
+        metrics.features.add(emissions.items.count)
     }
 
-    private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ errors: [FieldError]) {
+    private func refuse(
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool, _ reason: DeadLetterReason, _ sentence: String
+    ) -> ApplyOutcome? {
+        refuse(record, of: batch, silently, [FieldError(field: "", reason: reason, message: sentence)])
+    }
+
+    private func refuse(
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool, _ errors: [FieldError]
+    ) -> ApplyOutcome? {
+        guard !silently else { return nil }
         let reason = errors.first?.reason ?? .malformed
+        let fields = errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ",")
         outlet.batch.appendDeadLetter(
-            topic: Topic.deadLetter, record, of: batch, id: id, reason: reason,
-            field: errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ","),
-            detail: errors.map(\.message).joined(separator: " "), service: "stream-processor")
+            topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: fields,
+            detail: errors.map(\.message).joined(separator: " "), service: service.name)
         metrics.deadLetters[reason]?.add()
+        return nil
     }
 }

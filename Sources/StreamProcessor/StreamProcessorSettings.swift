@@ -9,6 +9,10 @@ struct StreamProcessorSettings: ServiceSettings {
     let batch: Int
     /// Largest event in bytes; a larger one is a dead letter without its value being read.
     let maximumEventBytes: Int
+    /// Milliseconds between snapshots of the state; after a crash at most so much is applied again.
+    let snapshotInterval: Int
+    /// Milliseconds without an event after which a partition's event time goes on with the clock, so that its windows close.
+    let idleTimeout: Int
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
@@ -16,6 +20,12 @@ struct StreamProcessorSettings: ServiceSettings {
         batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "events", "Most events handled together.")
         maximumEventBytes = reader.integer(
             "VYUHA_MAX_EVENT_BYTES", default: 1 << 20, in: 64...(16 << 20), unit: "bytes", "Largest event that is read.")
+        snapshotInterval =
+            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of windows and histories.") ?? 10_000
+        idleTimeout =
+            reader.duration(
+                "VYUHA_IDLE_TIMEOUT", default: "30s", in: 1_000...86_400_000, "Time without events after which a partition's windows close by the clock.")
+            ?? 30_000
         guard let useCase, let common else { return nil }
         self.useCase = useCase
         self.common = common

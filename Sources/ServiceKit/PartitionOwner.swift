@@ -1,0 +1,20 @@
+import KafkaClient
+
+/// What a service with state per partition does when partitions come, go and make progress. All calls come on the loop's thread.
+///
+/// One mechanism for every stateful step: on assignment the stored state is loaded and reading starts at the offset that it covers;
+/// records before the committed offset only rebuild the state; from there on they have effects. See `StateStore`.
+public protocol PartitionOwner: AnyObject {
+    /// - Parameter committed: the partitions that are ours now, with their committed offset (or `PartitionOffset.invalid`).
+    /// - Returns: where to start reading, per partition.
+    func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset]
+    /// The offsets are committed and every effect before them is durable: the moment to store state.
+    /// - Parameter isLast: the partitions are about to leave, so what is not stored now must be rebuilt by the next owner.
+    func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws
+    /// The partitions belong to somebody else.
+    func left(_ partitions: [TopicPartition])
+    /// Called between batches, at least every poll timeout: what wall-clock time decides.
+    func tick() throws
+    /// Seconds between two calls of `committed` in steady operation.
+    var interval: Double { get }
+}

@@ -1,0 +1,239 @@
+import KafkaClient
+import RedisClient
+import ServiceKit
+
+/// State that a partition can have: it can be written down and read back, whole or as what changed.
+public protocol PartitionStateful: AnyObject {
+    /// - Parameter whole: everything; otherwise what changed since the last call.
+    func write(whole: Bool) -> [UInt8]
+    /// Reads a whole state and then its changes, in order. Throws where the bytes are foreign or damaged.
+    func restore(_ parts: [[UInt8]]) throws
+    /// What time decided without an event: the event time to go on to, if any. Asked when no record came for a while.
+    /// - Parameter silence: milliseconds since the partition's last record arrived.
+    func advanceDue(silence: Int64) -> Int64?
+}
+
+/// A partition that this service owns.
+public final class OwnedPartition<State: PartitionStateful> {
+    public let partition: Int32
+    public fileprivate(set) var state: State
+    /// Offset of the next record to apply; what is below it was applied already.
+    public fileprivate(set) var next: Int64
+    /// Records below this offset only rebuild the state: their effects are durable.
+    public let effectsFrom: Int64
+    fileprivate var token: StateStore.Token
+    /// Decisions of the clock that a former owner put on record, to be repeated at their offsets.
+    fileprivate var advances: [StateStore.Advance]
+    fileprivate var parts = 0
+    fileprivate var isDirty = false
+    fileprivate var lastArrival = Clock.milliseconds
+
+    fileprivate init(_ partition: Int32, _ state: State, start: Int64, effectsFrom: Int64, token: StateStore.Token, advances: [StateStore.Advance]) {
+        self.partition = partition
+        self.state = state
+        next = start
+        self.effectsFrom = effectsFrom
+        self.token = token
+        self.advances = advances
+    }
+}
+
+/// The state of every partition that this service owns, kept through crashes and hand-overs.
+///
+/// - A record is applied once: what is below `next` is dropped.
+/// - Decisions of the clock are on record before their effects are (`StateStore.journal`), so a replay repeats them at the same offset.
+/// - Snapshots cover committed offsets only. One that is ahead of the commit, foreign or damaged is dropped, with a line in the log, and the
+///   state is rebuilt from the records that Kafka still has.
+public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner {
+    /// Changes appended before a snapshot is written as a whole again: bounds the replay of changes and their size in Redis.
+    private static var partsBeforeWhole: Int { 20 }
+    /// Milliseconds without a record after which a partition's silence is judged.
+    private let idleAfter: Int64
+
+    public let interval: Double
+    private let service: Service
+    private let client: RedisClient
+    private let store: StateStore
+    private let make: () -> State
+    /// Carries out an advance of event time and makes its effects durable; `silently` when they already are.
+    private let advance: (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
+    private var owned: [OwnedPartition<State>?] = []
+    private var lastTick: Int64 = 0
+    private let snapshots: Counter
+    private let snapshotBytes: Counter
+    private let snapshotSeconds: Histogram
+    private let rebuilt: Counter
+
+    /// - Parameters:
+    ///   - interval: seconds between snapshots.
+    ///   - idleAfter: milliseconds without a record after which a partition counts as idle.
+    public init(
+        _ service: Service, redis: RedisSettings, store: (RedisClient) -> StateStore, interval: Double, idleAfter: Int64,
+        make: @escaping () -> State, advance: @escaping (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
+    ) {
+        self.service = service
+        client = RedisClient(redis)
+        self.store = store(client)
+        self.interval = interval
+        self.idleAfter = idleAfter
+        self.make = make
+        self.advance = advance
+        snapshots = service.metrics.counter("vyuha_snapshots_total", "Snapshots of a partition's state that were stored.")
+        snapshotBytes = service.metrics.counter("vyuha_snapshot_bytes_total", "Bytes of state in those snapshots, before compression.")
+        snapshotSeconds = service.metrics.histogram("vyuha_snapshot_seconds", "Time to store the snapshots of all partitions.")
+        rebuilt = service.metrics.counter("vyuha_state_rebuilds_total", "Partitions whose state was rebuilt from Kafka.")
+    }
+
+    public func forEach(_ body: (OwnedPartition<State>) -> Void) {
+        for case let partition? in owned { body(partition) }
+    }
+
+    /// The partition's state for the record at `offset`, with every decision of the clock before it repeated; nil when the record was
+    /// applied already or the partition is not ours. Call `applied` afterwards.
+    public func state(of partition: Int32, at offset: Int64) throws -> OwnedPartition<State>? {
+        guard Int(partition) < owned.count, let owned = owned[Int(partition)], offset >= owned.next else { return nil }
+        try repeatAdvances(owned, upTo: offset)
+        return owned
+    }
+
+    /// The record at `offset` is part of the state now.
+    public func applied(_ owned: OwnedPartition<State>, _ offset: Int64) {
+        owned.next = offset + 1
+        owned.isDirty = true
+    }
+
+    /// Records of this partition arrived just now.
+    public func arrived(_ partition: Int32, _ now: Int64) {
+        if Int(partition) < owned.count { owned[Int(partition)]?.lastArrival = now }
+    }
+
+    private func repeatAdvances(_ owned: OwnedPartition<State>, upTo offset: Int64) throws {
+        while let due = owned.advances.first, due.offset <= offset {
+            owned.advances.removeFirst()
+            // Below the committed offset the effects are durable; at it they may or may not be, and are repeated under the same identity.
+            try advance(owned, due.time, due.offset < owned.effectsFrom)
+            owned.isDirty = true
+        }
+    }
+
+    // MARK: PartitionOwner
+
+    public func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset] {
+        try committed.map { place in
+            let partition = place.topicPartition.partition
+            let floor = max(place.offset, 0)
+            let (token, snapshot, problem) = try retrying { _ throws(RedisError) in try self.store.take(partition) }
+            if let problem { service.log.warning("stored state is not used", ["partition": partition, "problem": problem]) }
+            var state = make()
+            var start = floor
+            var advances = snapshot?.advances ?? []
+            var parts = 0
+            if let snapshot, !snapshot.parts.isEmpty {
+                if snapshot.offset > floor {
+                    service.log.warning(
+                        "stored state is ahead of the committed offset and is rebuilt", ["partition": partition, "offset": snapshot.offset, "committed": floor])
+                    (start, advances) = (rebuildStart(place), [])
+                } else {
+                    do {
+                        try state.restore(snapshot.parts)
+                        start = snapshot.offset
+                        parts = snapshot.parts.count
+                    } catch {
+                        service.log.warning("stored state is not used", ["partition": partition, "problem": "\(error)"])
+                        state = make()
+                        start = rebuildStart(place)
+                    }
+                }
+            } else if place.offset >= 0 {
+                start = rebuildStart(place)
+            }
+            advances.removeAll { $0.offset < start }
+            let owned = OwnedPartition(partition, state, start: start, effectsFrom: floor, token: token, advances: advances)
+            owned.parts = parts
+            put(owned)
+            return PartitionOffset(place.topicPartition, start)
+        }
+    }
+
+    /// The oldest record that the state could need: without a snapshot everything that Kafka still has of the partition is read again,
+    /// silently. (`auto.offset.reset` makes 0 the oldest record that retention has left.)
+    private func rebuildStart(_ place: PartitionOffset) -> Int64 {
+        guard place.offset > 0 else { return 0 }
+        rebuilt.add()
+        service.log.warning("state is rebuilt from Kafka", ["partition": place.topicPartition.partition, "up_to": place.offset])
+        return 0
+    }
+
+    public func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws {
+        let start = Clock.monotonicSeconds
+        for (place, offset) in offsets {
+            guard let owned = find(place.partition), owned.isDirty, owned.next == offset else { continue }
+            try snapshot(owned, at: offset)
+        }
+        snapshotSeconds.observe(Clock.monotonicSeconds - start)
+    }
+
+    private func snapshot(_ owned: OwnedPartition<State>, at offset: Int64) throws {
+        do throws(RedisError) {
+            var answer = StateStore.Answer.wantsWhole
+            if (1...Self.partsBeforeWhole).contains(owned.parts) { answer = try save(owned, at: offset, whole: false) }
+            if answer == .wantsWhole { answer = try save(owned, at: offset, whole: true) }
+            if answer == .fenced {
+                service.log.warning("a snapshot was refused: the partition has another owner", ["partition": owned.partition])
+            }
+        } catch {
+            guard error.isRetryable else { throw error }
+            // What was written down as changes must come again, so the next snapshot is a whole one.
+            owned.parts = 0
+            service.log.warning("a snapshot waits because Redis is away", ["partition": owned.partition, "error": "\(error)"])
+        }
+    }
+
+    private func save(_ owned: OwnedPartition<State>, at offset: Int64, whole: Bool) throws(RedisError) -> StateStore.Answer {
+        let bytes = owned.state.write(whole: whole)
+        let answer = try store.save(owned.token, offset: offset, isWhole: whole, bytes)
+        if answer == .stored {
+            owned.parts = whole ? 1 : owned.parts + 1
+            owned.isDirty = false
+            snapshots.add()
+            snapshotBytes.add(bytes.count)
+        }
+        return answer
+    }
+
+    public func left(_ partitions: [TopicPartition]) {
+        for partition in partitions where Int(partition.partition) < owned.count { owned[Int(partition.partition)] = nil }
+    }
+
+    public func tick() throws {
+        let now = Clock.milliseconds
+        guard now - lastTick >= 1_000 else { return }
+        lastTick = now
+        for case let owned? in owned where owned.next >= owned.effectsFrom {
+            try repeatAdvances(owned, upTo: owned.next)
+            let silence = now - owned.lastArrival
+            guard silence >= idleAfter, let time = owned.state.advanceDue(silence: silence) else { continue }
+            let decision = StateStore.Advance(offset: owned.next, time: time)
+            let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
+            guard answer == .stored else { continue }
+            try advance(owned, time, false)
+            owned.isDirty = true
+        }
+    }
+
+    // MARK: Parts
+
+    private func find(_ partition: Int32) -> OwnedPartition<State>? { Int(partition) < owned.count ? owned[Int(partition)] : nil }
+
+    private func put(_ partition: OwnedPartition<State>) {
+        while owned.count <= Int(partition.partition) { owned.append(nil) }
+        owned[Int(partition.partition)] = partition
+    }
+
+    /// State cannot go on without Redis; within this time it is waited for, then the service stops and starts over.
+    private func retrying<T>(_ body: (RedisClient) throws(RedisError) -> T) throws(RedisError) -> T {
+        let (life, log) = (service.life, service.log)
+        return try client.retrying(
+            within: 60_000, shouldContinue: { !life.isStopping }, onWait: { log.warning("state waits for Redis", ["error": "\($0)"]) }, body)
+    }
+}
