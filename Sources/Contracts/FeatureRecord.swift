@@ -14,8 +14,12 @@ public struct FeatureRecordWriter {
     private let set: [UInt8]
     private let names: [[UInt8]]
 
-    /// The set of records about silence, and what their features say.
-    public static let silenceSet = "silence"
+    /// The set of records about silence. Each kind has the features that say something about it: of `missing` the expected interval and
+    /// the silence so far, of `resumed` the silence, of `flapping` how often the entity went missing, of `stuck` the position of the field in
+    /// the schema, its value and how long it has not changed; times in seconds.
+    public static let silenceSet = (
+        name: "silence", features: ["expected_interval", "silence", "times_missing", "field", "value", "unchanged"]
+    )
 
     /// - Parameters:
     ///   - set: name of the feature set.
@@ -123,15 +127,18 @@ public struct FeatureRecordReader {
 
     /// Slots before the features.
     private enum Slot: Int, CaseIterable {
-        case id, set, entity, eventTime, producedAt, offset
+        case id, kind, set, entity, eventTime, producedAt, offset, windowStart, windowEnd
         var path: String {
             switch self {
             case .id: "id"
+            case .kind: "kind"
             case .set: "set"
             case .entity: "entity"
             case .eventTime: "event_time"
             case .producedAt: "produced_at"
             case .offset: "offset"
+            case .windowStart: "window_start"
+            case .windowEnd: "window_end"
             }
         }
     }
@@ -141,6 +148,8 @@ public struct FeatureRecordReader {
     public private(set) var eventTime: Int64 = 0
     public private(set) var producedAt: Int64 = 0
     public private(set) var offset: Int64 = 0
+    /// Of a window, end exclusive, milliseconds.
+    public private(set) var window: Range<Int64>?
 
     /// Reads the record in `bytes[range]`; its parts can then be asked for until the next call.
     /// - Returns: nil, or a sentence that says why this is not a feature record of this use case.
@@ -151,7 +160,7 @@ public struct FeatureRecordReader {
         case .notAnObject: return "The record is not a JSON object."
         case .repeatedField(let slot): return "The field \(fields.paths[slot]) is given twice."
         }
-        for slot in [Slot.id, .set, .entity] where fields.slots[slot.rawValue].kind != .string {
+        for slot in [Slot.id, .kind, .set, .entity] where fields.slots[slot.rawValue].kind != .string {
             return "The field \(slot.path) must be a string."
         }
         for slot in [Slot.eventTime, .producedAt, .offset] where fields.slots[slot.rawValue].kind != .integer {
@@ -165,12 +174,15 @@ public struct FeatureRecordReader {
         eventTime = fields.slots[Slot.eventTime.rawValue].integer
         producedAt = fields.slots[Slot.producedAt.rawValue].integer
         offset = fields.slots[Slot.offset.rawValue].integer
+        let (start, end) = (fields.slots[Slot.windowStart.rawValue], fields.slots[Slot.windowEnd.rawValue])
+        window = start.kind == .integer && end.kind == .integer && start.integer <= end.integer ? start.integer..<end.integer : nil
         return nil
     }
 
     /// The strings of the record live in `text`, at these ranges.
     public var text: [UInt8] { fields.text }
     public var id: Range<Int> { fields.slots[Slot.id.rawValue].text }
+    public var kind: Range<Int> { fields.slots[Slot.kind.rawValue].text }
     public var entity: Range<Int> { fields.slots[Slot.entity.rawValue].text }
 
     /// Appends the feature vector of the record's set, NaN for what is missing or no number.

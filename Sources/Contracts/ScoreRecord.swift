@@ -3,8 +3,9 @@ import JSON
 /// What the scorer says about one feature record.
 ///
 /// Wire form on `<uc>.scores`:
-/// `{"id":"trips:42","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
+/// `{"id":"trips:42","kind":"event","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
 ///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3}`.
+/// Windows add `window_start` and `window_end`; `anomaly_type` is there where the type is known (`missing`, `flapping`, `stuck`, …).
 /// On `<uc>.anomalies` the same with `features`, `expected` and `contributions` (objects by feature name; absolute contributions sum to 1).
 public struct ScoreRecordWriter {
     private let set: [UInt8]
@@ -35,8 +36,11 @@ public struct ScoreRecordWriter {
     /// What every score record carries; strings are UTF-8.
     public struct Head {
         public var id: UnsafeRawBufferPointer
+        /// As in the feature record.
+        public var kind: UnsafeRawBufferPointer
         public var entity: UnsafeRawBufferPointer
         public var eventTime: Int64
+        public var window: Range<Int64>?
         public var producedAt: Int64
         public var scoredAt: Int64
         public var offset: Int64
@@ -44,13 +48,18 @@ public struct ScoreRecordWriter {
         public var isAnomaly: Bool
         public var confidence: Double
 
+        /// Whether the record's kind is also the anomaly's type.
+        public var kindIsType = false
+
         public init(
-            id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, producedAt: Int64, scoredAt: Int64, offset: Int64,
-            score: Double, isAnomaly: Bool, confidence: Double
+            id: UnsafeRawBufferPointer, kind: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?,
+            producedAt: Int64, scoredAt: Int64, offset: Int64, score: Double, isAnomaly: Bool, confidence: Double
         ) {
             self.id = id
+            self.kind = kind
             self.entity = entity
             self.eventTime = eventTime
+            self.window = window
             self.producedAt = producedAt
             self.scoredAt = scoredAt
             self.offset = offset
@@ -77,12 +86,20 @@ public struct ScoreRecordWriter {
         writer.beginObject()
         writer.key("id")
         writer.value(utf8: head.id)
+        writer.key("kind")
+        writer.value(utf8: head.kind)
         writer.key("set")
         writer.raw(set)
         writer.key("entity")
         writer.value(utf8: head.entity)
         writer.key("event_time")
         writer.value(head.eventTime)
+        if let window = head.window {
+            writer.key("window_start")
+            writer.value(window.lowerBound)
+            writer.key("window_end")
+            writer.value(window.upperBound)
+        }
         writer.key("produced_at")
         writer.value(head.producedAt)
         writer.key("scored_at")
@@ -97,6 +114,10 @@ public struct ScoreRecordWriter {
         writer.raw(head.isAnomaly ? statusAnomaly : statusNormal)
         writer.key("confidence")
         writer.value(head.confidence)
+        if head.kindIsType, head.isAnomaly {
+            writer.key("anomaly_type")
+            writer.value(utf8: head.kind)
+        }
         writer.key("model")
         writer.raw(model)
         writer.key("version")
@@ -129,6 +150,8 @@ public struct Anomaly: Sendable, Equatable {
     public var entity: String
     public var eventTime: Int64
     public var producedAt: Int64
+    /// Where it is known: `missing`, `stuck`, `spike`, …
+    public var anomalyType: String?
     public var score: Double
     public var status: String
     public var confidence: Double
@@ -190,6 +213,7 @@ public struct Anomaly: Sendable, Equatable {
         producedAt = try integer("produced_at")
         score = try number("score")
         status = try text("status")
+        anomalyType = json["anomaly_type"]?.string
         confidence = try number("confidence")
         model = try text("model")
         version = try integer("version")

@@ -39,8 +39,9 @@ final class FeatureWriterPipeline {
         outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
         metrics = FeatureWriterMetrics(service.metrics)
         let client = RedisClient(settings.common.redis)
-        reader = try FeatureRecordReader(sets: useCase.plan.sets.map { ($0.name, $0.features) })
-        targets = useCase.plan.sets.map { set in
+        let sets = useCase.recordSets
+        reader = try FeatureRecordReader(sets: sets)
+        targets = sets.map { set in
             Target(
                 batch: OnlineBatch(features: set.features.count),
                 store: OnlineStore(

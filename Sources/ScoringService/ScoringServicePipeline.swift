@@ -38,11 +38,22 @@ final class ScoringServicePipeline {
 
         struct Head {
             var id: Range<Int>
+            var kind: Range<Int>
             var entity: Range<Int>
             var partition: Int32
             var eventTime: Int64
+            var window: Range<Int64>?
             var producedAt: Int64
             var offset: Int64
+
+            func record(
+                in text: UnsafeRawBufferPointer, _ now: Int64, score: Double, isAnomaly: Bool, confidence: Double
+            ) -> ScoreRecordWriter.Head {
+                ScoreRecordWriter.Head(
+                    id: UnsafeRawBufferPointer(rebasing: text[id]), kind: UnsafeRawBufferPointer(rebasing: text[kind]),
+                    entity: UnsafeRawBufferPointer(rebasing: text[entity]), eventTime: eventTime, window: window, producedAt: producedAt,
+                    scoredAt: now, offset: offset, score: score, isAnomaly: isAnomaly, confidence: confidence)
+            }
         }
 
         mutating func removeAll() {
@@ -71,9 +82,9 @@ final class ScoringServicePipeline {
         watcher = ModelWatcher(settings, service)
         models = settings.models
         self.useCase = useCase
-        reader = try FeatureRecordReader(sets: sets.map { ($0.name, $0.features) })
+        reader = try FeatureRecordReader(sets: useCase.recordSets)
         scorers = Scorers(settings.models, widths: sets.map(\.features.count))
-        rows = sets.map { _ in RowsOfSet() }
+        rows = useCase.recordSets.map { _ in RowsOfSet() }
     }
 
     func run() throws {
@@ -115,16 +126,19 @@ final class ScoringServicePipeline {
         let set = reader.set
         reader.appendVector(to: &rows[set].matrix)
         let id = rows[set].keep(reader.text[reader.id])
+        let kind = rows[set].keep(reader.text[reader.kind])
         let entity = rows[set].keep(reader.text[reader.entity])
         rows[set].heads.append(
             RowsOfSet.Head(
-                id: id, entity: entity, partition: record.partition, eventTime: reader.eventTime, producedAt: reader.producedAt,
-                offset: reader.offset))
+                id: id, kind: kind, entity: entity, partition: record.partition, eventTime: reader.eventTime, window: reader.window,
+                producedAt: reader.producedAt, offset: reader.offset))
     }
 
     /// Scores all rows of a set in one call and writes a record for each.
     private func score(_ set: Int, _ now: Int64) {
-        guard !rows[set].heads.isEmpty, let scorer = scorers[set] else { return }
+        guard !rows[set].heads.isEmpty else { return }
+        guard set < useCase.plan.sets.count else { return judgeSilence(set, now) }
+        guard let scorer = scorers[set] else { return }
         scorer.score(rows[set].matrix, scores: &scores, flags: &flags)
         let loaded = scorer.loaded
         let writer = ScoreRecordWriter(
@@ -132,10 +146,8 @@ final class ScoringServicePipeline {
             statusAnomaly: useCase.status.anomaly, model: loaded.name, version: loaded.version)
         rows[set].text.withUnsafeBytes { text in
             for (row, head) in rows[set].heads.enumerated() {
-                let record = ScoreRecordWriter.Head(
-                    id: UnsafeRawBufferPointer(rebasing: text[head.id]), entity: UnsafeRawBufferPointer(rebasing: text[head.entity]),
-                    eventTime: head.eventTime, producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: scores[row],
-                    isAnomaly: flags[row], confidence: confidence(score: scores[row], threshold: loaded.model.threshold))
+                let sure = confidence(score: scores[row], threshold: loaded.model.threshold)
+                let record = head.record(in: text, now, score: scores[row], isAnomaly: flags[row], confidence: sure)
                 send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
                 latencies.append(Double(now - head.producedAt) / 1000)
                 guard flags[row] else { continue }
@@ -143,6 +155,29 @@ final class ScoringServicePipeline {
                 let explanation = loaded.model.explain(actual)
                 let reason = ScoreRecordWriter.Reason(
                     actual: actual, expected: explanation.expected, contributions: explanation.contributions)
+                send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
+                metrics.anomalies.add()
+            }
+        }
+        metrics.scores.add(rows[set].heads.count)
+    }
+
+    /// Silence needs no model: what the stream processor reports is the anomaly, and `resumed` is its end.
+    private func judgeSilence(_ set: Int, _ now: Int64) {
+        let known = useCase.recordSets[set]
+        let writer = ScoreRecordWriter(
+            set: known.name, features: known.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
+            model: Array("\"silence\"".utf8), version: 0)
+        let nothing = [Double](repeating: .nan, count: known.features.count)
+        rows[set].text.withUnsafeBytes { text in
+            for (row, head) in rows[set].heads.enumerated() {
+                let isAnomaly = !text[head.kind].elementsEqual("resumed".utf8)
+                var record = head.record(in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
+                record.kindIsType = true
+                send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
+                guard isAnomaly else { continue }
+                let values = Array(rows[set].matrix[row * known.features.count..<(row + 1) * known.features.count])
+                let reason = ScoreRecordWriter.Reason(actual: values, expected: nothing, contributions: nothing.map { _ in 0 })
                 send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
                 metrics.anomalies.add()
             }

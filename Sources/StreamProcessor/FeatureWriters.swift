@@ -13,7 +13,7 @@ struct FeatureWriters {
         sets = plan.sets.map { FeatureRecordWriter(set: $0.name, features: $0.features) }
         names = plan.sets.map { Array($0.name.utf8) }
         func about(_ features: [String]) -> FeatureRecordWriter {
-            FeatureRecordWriter(set: FeatureRecordWriter.silenceSet, features: features)
+            FeatureRecordWriter(set: FeatureRecordWriter.silenceSet.name, features: features)
         }
         silence = [
             .missing: about(["expected_interval", "silence"]), .resumed: about(["silence"]), .flapping: about(["times_missing"]),
@@ -43,7 +43,7 @@ struct FeatureWriters {
     /// `<set>:<entity>:<start>:<end>:<kind>`.
     private mutating func identify(_ emission: Emission, _ emissions: borrowing Emissions) {
         id.removeAll(keepingCapacity: true)
-        id.append(contentsOf: emission.set >= 0 ? names[emission.set] : Array(FeatureRecordWriter.silenceSet.utf8))
+        id.append(contentsOf: emission.set >= 0 ? names[emission.set] : Array(FeatureRecordWriter.silenceSet.name.utf8))
         id.append(UInt8(ascii: ":"))
         id.append(contentsOf: emissions.bytes[emission.entity])
         id.append(UInt8(ascii: ":"))

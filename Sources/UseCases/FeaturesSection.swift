@@ -6,14 +6,15 @@ struct FeaturesSection {
     let sets: [FeatureSetDefinition]
     let plan: FeaturePlan
 
-    init(_ node: YAMLNode, schema: EventSchema, time: YAMLNode?) throws(YAMLError) {
+    init(_ node: YAMLNode, schema: EventSchema, time: YAMLNode?, silence: YAMLNode?) throws(YAMLError) {
         let declared = try node.mapping()
         var sets: [FeatureSetDefinition] = []
         for entry in declared.entries { sets.append(try Self.set(entry, declared)) }
         self.sets = sets
         let rules = try time.map { node throws(YAMLError) in try Self.rules(node) } ?? EventTimeRules()
+        let silenceRules = try silence.map { node throws(YAMLError) in try Self.silence(node) }
         do {
-            plan = try FeaturePlan(schema: schema, sets: sets, time: rules, zones: Zones.find)
+            plan = try FeaturePlan(schema: schema, sets: sets, time: rules, silence: silenceRules, zones: Zones.find)
         } catch {
             throw Self.place(error, declared)
         }
@@ -56,6 +57,32 @@ struct FeaturesSection {
         let length = try keys.required("length").milliseconds(1...FeaturePlan.maximumWindow)
         let slide = try keys["slide"].map { node throws(YAMLError) in try node.milliseconds(1...length) }
         return .window(length: length, slide: slide ?? length)
+    }
+
+    /// `silence`: when the absence of events, or of change, is worth a record of its own.
+    private static func silence(_ node: YAMLNode) throws(YAMLError) -> SilenceRules {
+        let keys = try node.mapping(["interval", "missed_intervals", "flapping", "stuck"])
+        let period = 1...FeaturePlan.maximumWindow
+        var rules = SilenceRules()
+        if let node = keys["interval"] {
+            rules.interval = (try? node.string()) == "learned" ? .learned : .declared(try node.milliseconds(period))
+        }
+        if let node = keys["missed_intervals"] { rules.missedIntervals = try node.double(1...1_000_000) }
+        if let node = keys["flapping"] {
+            let flapping = try node.mapping(["count", "period"])
+            rules.flappingCount = try flapping.required("count").int(2...16)
+            rules.flappingPeriod = try flapping.required("period").milliseconds(period)
+        }
+        if let node = keys["stuck"] {
+            for node in try node.sequence() {
+                let stuck = try node.mapping(["field", "after", "events"])
+                rules.stuck.append(
+                    SilenceRules.Stuck(
+                        field: try stuck.required("field").string(), after: try stuck.required("after").milliseconds(period),
+                        events: try stuck["events"].map { node throws(YAMLError) in try node.int(2...1_000_000) } ?? 2))
+            }
+        }
+        return rules
     }
 
     private static func rules(_ node: YAMLNode) throws(YAMLError) -> EventTimeRules {
