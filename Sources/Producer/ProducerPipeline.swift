@@ -113,7 +113,7 @@ struct ProducerPipeline {
             service.log.warning("stopped before everything was delivered; a restart sends the rest", ["error": "\(error)"])
             return
         }
-        service.log.info(end, ["rows": source.position.events, "events": metrics.events.value, "rejected": metrics.rejected.value])
+        service.log.info(end, ["events": metrics.events.value, "labels": metrics.labels.value, "rejected": metrics.rejected.value])
     }
 
     /// The loop: take what is due, send it, wait for the next. Returns why it ended.
@@ -130,7 +130,7 @@ struct ProducerPipeline {
         }
         var warnedAboutFuture = false
         while let current = row {
-            if service.life.isStopping { return "stopping" }
+            if service.life.isStopping { return "stopped by a signal" }
             let elapsed = Clock.monotonicSeconds - began
             if let duration = settings.duration, elapsed * 1_000 >= Double(duration) { return "duration over" }
             service.life.turned()
@@ -161,7 +161,7 @@ struct ProducerPipeline {
                     "event time has passed the present; events too far ahead will be refused downstream", ["source": source.name])
             }
         }
-        return "the source has ended"
+        return source.position.events >= limit ? "the limit is reached" : "the source has ended"
     }
 
     /// The next row. When the source breaks, what came before it still goes out.
