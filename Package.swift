@@ -61,7 +61,8 @@ let domain: [Target] = [
 
 // MARK: Layer 4: executables, a pod each. None imports another.
 let services: [Target] = [
-    service("Producer", ["UseCases", "Features", "Simulation", "CSVReader", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service(
+        "Producer", ["UseCases", "Features", "Simulation", "CSVReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON"]),
     service("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service(
@@ -92,7 +93,9 @@ let checks: [Target] = [
     tests("FeatureStore", ["FeatureStore", "TestSupport"]),
     tests("StateStore", ["StateStore", "TestSupport"]),
     tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
-    tests("Producer", ["Producer"]),
+    tests(
+        "Producer",
+        ["Producer", "UseCases", "Features", "Simulation", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
     tests("StreamProcessor", ["StreamProcessor"]),
     tests("ScoringService", ["ScoringService"]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),

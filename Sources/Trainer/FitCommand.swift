@@ -35,28 +35,26 @@ struct FitCommand {
                     + "producer --use-case \(useCase.name) --to FILE.csv")
         }
         let bar = ProgressBar()
-        for (index, set) in useCase.plan.sets.enumerated() {
-            let features = useCase.detector.features.isEmpty ? set.features : useCase.detector.features
-            let table = try TrainingTable(path: path, source: source, useCase: useCase, set: index, features: features) {
-                bar.show("reading \(path)", share: $0)
-            }
-            bar.clear()
-            if table.refused > 0 {
-                Service.standardError("\(table.refused) rows were refused and not learnt from; the first: \(table.firstRefusal ?? "")\n")
-            }
-            guard table.matrix.rows > 0 else { throw Failure("No row of \(path) can be used; see the message above.") }
-            let model = try fit(table, bar)
-            try store(model, set: set.name, path: path)
+        let table = try TrainingTable(path: path, source: source, useCase: useCase) { bar.show("reading \(path)", share: $0) }
+        bar.clear()
+        if table.refused > 0 {
+            Service.standardError("\(table.refused) rows were refused and not learnt from; the first: \(table.firstRefusal ?? "")\n")
+        }
+        for (set, matrix) in zip(useCase.plan.sets, table.matrices) {
+            guard matrix.rows > 0 else { throw Failure("No row of \(path) can be used for the feature set \(set.name).") }
+            let names = useCase.detector.features(of: set)
+            let columns = names.compactMap { set.features.firstIndex(of: $0) }
+            try store(fit(matrix.selecting(columns: columns), names, bar), set: set.name, path: path)
         }
     }
 
-    private func fit(_ table: TrainingTable, _ bar: ProgressBar) throws -> TrainedModel {
+    private func fit(_ matrix: FeatureMatrix, _ features: [String], _ bar: ProgressBar) throws -> TrainedModel {
         let useCase = settings.useCase
         let plan = try TrainingPlan(
-            detector: useCase.detector.kind, parameters: useCase.detector.parameters, featureNames: table.featureNames,
+            detector: useCase.detector.kind, parameters: useCase.detector.parameters, featureNames: features,
             threshold: useCase.threshold.rule, scaling: useCase.detector.scaling, seed: settings.seed.map { UInt64($0) } ?? useCase.detector.seed,
             createdAt: Clock.milliseconds, heldBackShare: settings.heldBack)
-        let model = try TrainedModel.fit(table.matrix, plan: plan) { bar.show("fitting \(plan.detector.rawValue)", share: $0) }
+        let model = try TrainedModel.fit(matrix, plan: plan) { bar.show("fitting \(plan.detector.rawValue)", share: $0) }
         bar.clear()
         return model
     }

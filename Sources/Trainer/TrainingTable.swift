@@ -3,45 +3,51 @@ import Detectors
 import Features
 import UseCases
 
-/// Feature vectors of a CSV file, computed by the code that the stream uses: same decoder, same expressions.
+/// Feature vectors of a CSV file, computed by the code that the stream uses: same decoder, same expressions, same windows.
+///
+/// The file is taken as one partition, its rows in the file's order; at its end every open window is closed.
 struct TrainingTable {
-    /// `[row × feature]`, the columns in the order of `featureNames`.
-    private(set) var matrix: FeatureMatrix
-    let featureNames: [String]
-    /// Rows that the schema or the file format refused, and the first such sentence.
+    /// Per feature set `[record × feature]`, the columns in the set's order.
+    private(set) var matrices: [FeatureMatrix]
+    /// Rows that the schema, the file format or their time refused, and the first such sentence.
     private(set) var refused = 0
     private(set) var firstRefusal: String?
 
     /// Reads the whole file.
-    /// - Parameters:
-    ///   - set: index of the feature set.
-    ///   - features: which of the set's features, in which order.
-    ///   - progress: called now and then with the share of the file that was read.
-    init(path: String, source: CSVSource?, useCase: UseCase, set: Int, features: [String], progress: (Double) -> Void) throws {
+    /// - Parameter progress: called now and then with the share of the file that was read.
+    init(path: String, source: CSVSource?, useCase: UseCase, progress: (Double) -> Void) throws {
         let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
-        let schema = useCase.plan.schema
-        let binding = try ColumnBinding(schema: schema, header: reader.columns, columns: source?.columns ?? [:])
-        let decoder = EventDecoder(schema: schema)
-        let evaluator = FeatureEvaluator(plan: useCase.plan, set: set)
-        let columns = features.compactMap { useCase.plan.sets[set].features.firstIndex(of: $0) }
-        featureNames = features
-        matrix = FeatureMatrix(columns: columns.count)
-        var vector: [Double] = []
+        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns ?? [:])
+        let decoder = EventDecoder(schema: useCase.plan.schema)
+        let state = PartitionState(plan: useCase.plan)
+        var emissions = Emissions()
+        matrices = useCase.plan.sets.map { FeatureMatrix(columns: $0.features.count) }
         while let status = try reader.next() {
+            emissions.removeAll()
             if let sentence = status.sentence {
-                refuse("line \(reader.line): \(sentence)")
-            } else if decoder.decode(columns: reader.bytes, reader.fields, binding) {
-                evaluator.compute(decoder.row, into: &vector)
-                matrix.append(columns.map { vector[$0] })
+                refuse(reader.line, sentence)
+            } else if !decoder.decode(columns: reader.bytes, reader.fields, binding) {
+                refuse(reader.line, decoder.errors.map(\.message).joined(separator: " "))
             } else {
-                refuse("line \(reader.line): " + decoder.errors.map(\.message).joined(separator: " "))
+                switch state.apply(decoder, kafkaTimestamp: -1, into: &emissions) {
+                case .applied: keep(emissions)
+                case .late(let lateness): refuse(reader.line, "The row is \(lateness) ms too late for its windows; sort the file by time.")
+                case .future(let lead): refuse(reader.line, "The row is \(lead) ms in the future.")
+                }
             }
             if reader.row % 4096 == 0, let total = reader.totalBytes, total > 0 { progress(Double(reader.bytesRead) / Double(total)) }
         }
+        emissions.removeAll()
+        state.finish(into: &emissions)
+        keep(emissions)
     }
 
-    private mutating func refuse(_ sentence: String) {
+    private mutating func keep(_ emissions: Emissions) {
+        for emission in emissions.items where emission.set >= 0 { matrices[emission.set].append(Array(emissions.values[emission.values])) }
+    }
+
+    private mutating func refuse(_ line: Int, _ sentence: String) {
         refused += 1
-        if firstRefusal == nil { firstRefusal = sentence }
+        if firstRefusal == nil { firstRefusal = "line \(line): \(sentence)" }
     }
 }

@@ -30,7 +30,7 @@ extension UseCase {
     public static func names(environment: [String: String]? = nil) -> [String] { Places(environment: environment).names() }
 
     private static let keys = [
-        "name", "title", "description", "partitions", "event", "time", "features", "source", "training", "detector", "threshold", "reply",
+        "name", "title", "description", "partitions", "event", "time", "silence", "features", "source", "training", "detector", "threshold", "reply",
         "status", "alerts", "baseline", "metrics",
     ]
 
@@ -38,7 +38,7 @@ extension UseCase {
         let root = try YAMLNode.parse(bytes, file: file).mapping(keys)
         let name = try UseCase.name(try root.required("name"))
         let event = try EventSection(try root.required("event"))
-        let features = try FeaturesSection(try root.required("features"), schema: event.schema, time: root["time"])
+        let features = try FeaturesSection(try root.required("features"), schema: event.schema, time: root["time"], silence: root["silence"])
         let source = try root["source"].map { node throws(YAMLError) in try SourceSection(node, schema: event.schema) }
         let training = try root["training"].map { node throws(YAMLError) in
             try TrainingSection(node, schema: event.schema, source: source)
