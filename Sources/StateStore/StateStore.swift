@@ -101,26 +101,26 @@ public final class StateStore {
     /// KEYS: token, snapshot. ARGV: token, format, offset, whole?, part.
     private static let saveScript = RedisScript(
         fence + """
-        if ARGV[4] == '1' then
-            redis.call('DEL', KEYS[2])
-            redis.call('HSET', KEYS[2], 'format', ARGV[2], 'offset', ARGV[3], 'parts', 1, '0', ARGV[5])
-        else
-            local part = redis.call('HGET', KEYS[2], 'parts')
-            if not part then return 2 end
-            for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-                if string.sub(field, 1, 2) == 'a:' then redis.call('HDEL', KEYS[2], field) end
+            if ARGV[4] == '1' then
+                redis.call('DEL', KEYS[2])
+                redis.call('HSET', KEYS[2], 'format', ARGV[2], 'offset', ARGV[3], 'parts', 1, '0', ARGV[5])
+            else
+                local part = redis.call('HGET', KEYS[2], 'parts')
+                if not part then return 2 end
+                for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+                    if string.sub(field, 1, 2) == 'a:' then redis.call('HDEL', KEYS[2], field) end
+                end
+                redis.call('HSET', KEYS[2], 'offset', ARGV[3], 'parts', part + 1, part, ARGV[5])
             end
-            redis.call('HSET', KEYS[2], 'offset', ARGV[3], 'parts', part + 1, part, ARGV[5])
-        end
-        return 1
-        """)
+            return 1
+            """)
 
     /// KEYS: token, snapshot. ARGV: token, offset, time. Of two decisions at one offset the later time holds.
     private static let journalScript = RedisScript(
         fence + """
-        redis.call('HSET', KEYS[2], 'a:' .. ARGV[2], ARGV[3])
-        return 1
-        """)
+            redis.call('HSET', KEYS[2], 'a:' .. ARGV[2], ARGV[3])
+            return 1
+            """)
 
     // MARK: Layout
 

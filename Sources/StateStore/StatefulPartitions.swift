@@ -131,7 +131,8 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             if let snapshot, !snapshot.parts.isEmpty {
                 if snapshot.offset > floor {
                     service.log.warning(
-                        "stored state is ahead of the committed offset and is rebuilt", ["partition": partition, "offset": snapshot.offset, "committed": floor])
+                        "stored state is ahead of the committed offset and is rebuilt",
+                        ["partition": partition, "offset": snapshot.offset, "committed": floor])
                     (start, advances) = (rebuildStart(place), [])
                 } else {
                     do {

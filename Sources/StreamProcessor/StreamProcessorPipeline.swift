@@ -96,7 +96,8 @@ final class StreamProcessorPipeline {
         }
         guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, silently, decoder.errors) }
         if let key = record.key, !batch.bytes[key].elementsEqual(decoder.entity) {
-            return refuse(record, of: batch, silently, .badKey, "The record's key is not the event's entity; records of one entity must share its key.")
+            return refuse(
+                record, of: batch, silently, .badKey, "The record's key is not the event's entity; records of one entity must share its key.")
         }
         return state.apply(decoder, kafkaTimestamp: record.timestamp, into: &emissions)
     }
@@ -107,7 +108,8 @@ final class StreamProcessorPipeline {
         case .late(let lateness):
             _ = refuse(record, of: batch, false, .late, "The event is \(lateness) ms too late for its windows.")
         case .future(let lead):
-            _ = refuse(record, of: batch, false, .futureTimestamp, "The event's time is \(lead) ms further ahead of its Kafka timestamp than allowed.")
+            _ = refuse(
+                record, of: batch, false, .futureTimestamp, "The event's time is \(lead) ms further ahead of its Kafka timestamp than allowed.")
         }
     }
 

@@ -21,10 +21,12 @@ struct StreamProcessorSettings: ServiceSettings {
         maximumEventBytes = reader.integer(
             "VYUHA_MAX_EVENT_BYTES", default: 1 << 20, in: 64...(16 << 20), unit: "bytes", "Largest event that is read.")
         snapshotInterval =
-            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of windows and histories.") ?? 10_000
+            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of windows and histories.")
+            ?? 10_000
         idleTimeout =
             reader.duration(
-                "VYUHA_IDLE_TIMEOUT", default: "30s", in: 1_000...86_400_000, "Time without events after which a partition's windows close by the clock.")
+                "VYUHA_IDLE_TIMEOUT", default: "30s", in: 1_000...86_400_000,
+                "Time without events after which a partition's windows close by the clock.")
             ?? 30_000
         guard let useCase, let common else { return nil }
         self.useCase = useCase

@@ -6,8 +6,8 @@ import Testing
 private let layers: [[String]] = [
     ["CRDKafka", "CHiredis", "CCurl", "CYAML", "CMicroHTTPD", "CZlib", "CSimdJSON"],
     ["JSON", "Contracts", "Features", "Detectors", "Simulation"],
-    ["KafkaClient", "RedisClient", "HTTPClient", "HTTPServer", "YAMLReader", "CSVReader", "ServiceKit"],
-    ["UseCases", "FeatureStore", "ModelRegistry"],
+    ["KafkaClient", "RedisClient", "HTTPClient", "HTTPServer", "YAMLReader", "CSVReader", "Compression", "ServiceKit"],
+    ["UseCases", "FeatureStore", "ModelRegistry", "StateStore"],
     ["Producer", "StreamProcessor", "FeatureWriter", "ScoringService", "AlertSink", "Trainer", "VyuhaCtl"],
 ]
 
