@@ -121,7 +121,7 @@ struct WindowTests {
         let plan = try FeaturePlan(schema: schema, sets: [set], time: rules)
         let isFine = shape.slide < 100
         for seed in 1...3 as ClosedRange<UInt64> {
-            let events = randomStream(seed, count: isFine ? 40 : 400, entities: 4, start: shape.start, disorder: shape.disorder)
+            let events = randomStream(seed, count: isFine ? 12 : 300, entities: 4, start: shape.start, disorder: shape.disorder)
             let state = PartitionState(plan: plan)
             var emissions = Emissions()
             var emitted: [WindowKey: [Double]] = [:]
@@ -178,5 +178,5 @@ struct WindowTests {
 
     private func modulo(_ a: Int64, _ b: Int64) -> Int64 { ((a % b) + b) % b }
 
-    private func textCode(_ text: String) throws -> Double { Double(text.dropFirst()) ?? 0 }
+    private func textCode(_ text: String) throws -> Double { Double(String(text.dropFirst())) ?? 0 }
 }

@@ -75,7 +75,7 @@ enum Operation: UInt8 {
         case .cosine: return cos(x)
         case .sineOfTurn: return sin(x * (2 * .pi))
         case .cosineOfTurn: return cos(x * (2 * .pi))
-        case .timeDifference: return (x - y) / 1000
+        case .timeDifference: return Self.finite((x - y) / 1000)
         case .timeLater: return Self.finite((x + y * 1000).rounded())
         case .epochSeconds: return x / 1000
         case .hour, .minute, .weekday, .dayOfMonth, .month, .dayOfYear, .partOfDay, .partOfWeek, .partOfYear:

@@ -8,7 +8,7 @@ struct WindowAggregate: Hashable, Sendable {
 }
 
 /// The code of one window set that runs once for each window of an entity, and what the panes must gather for it.
-struct WindowProgram: Sendable {
+final class WindowProgram: Sendable {
     /// Milliseconds.
     let length: Int64
     let slide: Int64
@@ -22,6 +22,20 @@ struct WindowProgram: Sendable {
     let zones: [TimeZoneRules]
     /// Registers of the features, in order.
     let outputs: [Int]
+
+    init(
+        _ code: CodeBuilder, length: Int64, slide: Int64, columns: [Int], aggregates: [WindowAggregate], targets: [Int], outputs: [Int]
+    ) {
+        self.length = length
+        self.slide = slide
+        self.columns = columns
+        self.aggregates = aggregates
+        self.targets = targets
+        template = code.template
+        self.code = code.early + code.late
+        zones = code.zones
+        self.outputs = outputs
+    }
 }
 
 final class WindowProgramBuilder {
@@ -60,7 +74,6 @@ final class WindowProgramBuilder {
 
     func build(outputs: [Int]) -> WindowProgram {
         WindowProgram(
-            length: length, slide: slide, columns: columns, aggregates: aggregates, targets: targets, template: code.template,
-            code: code.early + code.late, zones: code.zones, outputs: outputs)
+            code, length: length, slide: slide, columns: columns, aggregates: aggregates, targets: targets, outputs: outputs)
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// A pane is a run of words in a pool: its number, its links, its events, and for each column only what some aggregate asks for.
 /// Times inside a pane count from its start, so that sums of squares stay small.
-struct PaneLayout: Sendable {
+final class PaneLayout: Sendable {
     enum Word {
         /// Start of the pane divided by its length.
         static let number = 0

@@ -20,8 +20,9 @@ struct PartitionCore {
     /// Counts accepted events: the order in which entities were seen.
     var sequence: UInt64 = 0
     var counters = Counters()
-    /// Slots that changed since the last snapshot.
+    /// Slots that changed since the last snapshot, and the sequence at which it was taken.
     var changed = SlotSet()
+    var snapshotSequence: UInt64 = 0
     var recency = RecencyQueue()
 
     private var registers: [Double]

@@ -17,7 +17,7 @@ struct RollingHistory {
     /// Per slot its rows: time, then the columns.
     private(set) var rows: [[Double]] = []
     /// Events that were forgotten although a time span still covers them.
-    private(set) var overflows: UInt64 = 0
+    var overflows: UInt64 = 0
     private var scratch: [Double] = []
 
     init(_ program: EventProgram, _ rules: EventTimeRules) {

@@ -200,6 +200,7 @@ struct WindowSet {
     }
 
     private mutating func emit(_ pane: Int, _ slot: Int, _ start: Int64, _ table: inout EntityTable, _ emissions: inout Emissions) {
+        let program = program
         let end = start + program.length
         registers.withUnsafeMutableBufferPointer { registers in
             registers[WindowProgramBuilder.startRegister] = Double(start)
