@@ -142,6 +142,31 @@ struct PartitionTests {
         }
     }
 
+    @Test("looking ahead at keys changes nothing")
+    func touches() throws {
+        let plan = try FeaturePlan(
+            schema: try streamSchema(),
+            sets: [
+                FeatureSetDefinition(name: "w", scope: .window(length: 3000, slide: 1000), features: [FeatureDefinition("m", "mean(x)")])
+            ],
+            time: EventTimeRules(maximumEntities: 2300))
+        let (plain, ahead) = (PartitionState(plan: plan), PartitionState(plan: plan))
+        let events = randomStream(8, count: 9000, entities: 2700, start: 0, disorder: 0)
+        for batch in stride(from: 0, to: events.count, by: 500) {
+            let part = events[batch..<min(batch + 500, events.count)]
+            var bytes: [UInt8] = []
+            var keys: [Range<Int>?] = [nil]
+            for event in part {
+                let first = bytes.count
+                bytes += Array(event.entity.utf8)
+                keys.append(first..<bytes.count)
+            }
+            ahead.touch(bytes, keys)
+            for event in part { #expect(plain.take(event) == ahead.take(event)) }
+        }
+        #expect(plain.evictedEntities > 0)
+    }
+
     @Test("forgets the least recently seen entity first")
     func evicts() throws {
         let plan = try FeaturePlan(

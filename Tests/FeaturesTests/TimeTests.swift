@@ -52,6 +52,35 @@ struct TimeTests {
         }
     }
 
+    @Test(
+        "time functions agree with Foundation's calendar, also around changes of the clock",
+        arguments: ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"])
+    func agreesWithCalendar(_ name: String) throws {
+        let functions = ["hour", "minute", "weekday", "day", "month", "day_of_year"]
+        let schema = try plainSchema()
+        let set = FeatureSetDefinition(name: "s", features: functions.map { FeatureDefinition($0 + "_", "\($0)(t, \"\(name)\")") })
+        let evaluator = FeatureEvaluator(plan: try FeaturePlan(schema: schema, sets: [set], zones: zone), set: 0)
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = try #require(TimeZone(identifier: name))
+        var random = SeededRandom(13)
+        var vector: [Double] = []
+        let spring = try #require(ISO8601.parse("2026-03-08T07:00:00Z"))
+        for i in 0..<400 as Range<Int64> {
+            // Half of them in the hours around a change in New York, the rest anywhere from 1931 to 2037.
+            let time = i < 200 ? spring + (i - 100) * 120_000 : Int64.random(in: -1_230_000_000..<2_145_000_000, using: &random) * 1000
+            var row = schema.fields.map { _ in Double.nan }
+            row[1] = Double(time)
+            evaluator.compute(row, into: &vector)
+            let date = Date(timeIntervalSince1970: Double(time) / 1000)
+            let parts = calendar.dateComponents([.hour, .minute, .weekday, .day, .month], from: date)
+            let dayOfYear = calendar.ordinality(of: .day, in: .year, for: date) ?? 0
+            let expected = [
+                parts.hour ?? -1, parts.minute ?? -1, ((parts.weekday ?? 0) + 5) % 7, parts.day ?? -1, parts.month ?? -1, dayOfYear,
+            ].map(Double.init)
+            #expect(vector == expected, "\(name) \(ISO8601.format(time))")
+        }
+    }
+
     @Test("daylight saving goes on after the last transition of the file")
     func extendsRules() throws {
         let rules = try #require(zone("America/New_York"))

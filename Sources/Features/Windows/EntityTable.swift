@@ -27,8 +27,8 @@ struct EntityTable {
     var words: [UInt64] = []
     private(set) var longKeys: [Int: [UInt8]] = [:]
     /// Per place: upper half the upper half of the hash, lower half slot + 1; 0 is free.
-    private var places: [UInt64]
-    private var mask: Int
+    private(set) var places: [UInt64]
+    private(set) var mask: Int
 
     /// - Parameter extra: Words per entity beyond the common ones.
     init(extra: Int) {

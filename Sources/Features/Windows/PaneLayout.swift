@@ -39,6 +39,9 @@ final class PaneLayout: Sendable {
     let distincts: Int
     /// Length of a pane in milliseconds.
     let length: Int64
+    /// Length of a window in seconds.
+    let seconds: Double
+    let outputs: [Output]
 
     init(_ program: WindowProgram) {
         var width = Word.count
@@ -48,7 +51,7 @@ final class PaneLayout: Sendable {
             defer { width += words }
             return width
         }
-        columns = program.columns.enumerated().map { index, register in
+        let columns: [Column] = program.columns.enumerated().map { index, register in
             let kinds = Set(program.aggregates.filter { $0.column == index }.map(\.kind))
             func wants(_ any: Aggregate...) -> Bool { any.contains(where: kinds.contains) }
             var column = Column(register: register)
@@ -70,6 +73,9 @@ final class PaneLayout: Sendable {
             }
             return column
         }
+        self.columns = columns
+        outputs = zip(program.aggregates, program.targets).compactMap { Output($0, $1, columns) }
+        seconds = Double(program.length) / 1000
         self.width = width
         self.quantiles = quantiles
         self.distincts = distincts
@@ -189,32 +195,76 @@ final class PaneLayout: Sendable {
         target[trend + 2] = (get(target, trend + 2) + get(source, trend + 2) + products).bitPattern
     }
 
-    /// The value of an aggregate that needs no sketch. `seconds` is the length of the window.
-    func result(_ aggregate: WindowAggregate, _ words: UnsafeMutablePointer<UInt64>, seconds: Double) -> Double {
-        guard aggregate.column >= 0 else {
-            let events = Double(words[Word.events])
-            return aggregate.kind == .rate ? events / seconds : events
+    /// Puts the value of every aggregate that needs no sketch into its register. About 3 ns each.
+    func results(_ words: UnsafePointer<UInt64>, _ registers: UnsafeMutableBufferPointer<Double>) {
+        outputs.withUnsafeBufferPointer { outputs in
+            for output in outputs { registers[output.target] = result(output, words) }
         }
-        let column = columns[aggregate.column]
-        let n = words[column.count]
-        if n == 0 { return aggregate.kind == .count || aggregate.kind == .distinct ? 0 : .nan }
+    }
+
+    @inline(__always)
+    private func result(_ output: Output, _ words: UnsafePointer<UInt64>) -> Double {
+        let n = words[output.count]
+        if output.kind == .count { return Double(n) }
+        if n == 0 { return .nan }
+        let first = Double(bitPattern: words[output.word])
         let value: Double
-        switch aggregate.kind {
-        case .count: value = Double(n)
-        case .sum: value = get(words, column.sum)
-        case .rate: value = get(words, column.sum) / seconds
-        case .mean: value = column.moments >= 0 ? get(words, column.moments) : get(words, column.sum) / Double(n)
-        case .std: value = max(0, get(words, column.moments + 1) / Double(n)).squareRoot()
-        case .min: value = get(words, column.minimum)
-        case .max: value = get(words, column.maximum)
-        case .range: value = get(words, column.maximum) - get(words, column.minimum)
-        case .first: value = get(words, column.first + 1)
-        case .last: value = get(words, column.last + 1)
+        switch output.kind {
+        case .sum, .min, .max, .first, .last: value = first
+        case .mean: value = output.isMoment ? first : first / Double(n)
+        case .rate: value = output.isEvents ? Double(n) / seconds : first / seconds
+        case .std: value = max(0, first / Double(n)).squareRoot()
+        case .range: value = first - Double(bitPattern: words[output.other])
         case .slope:
-            let squares = get(words, column.trend + 1)
-            value = squares > 0 ? get(words, column.trend + 2) / squares : .nan
-        case .quantile, .median, .distinct: value = .nan
+            let squares = Double(bitPattern: words[output.other])
+            value = squares > 0 ? first / squares : .nan
+        case .count, .quantile, .median, .distinct: value = .nan
         }
         return value.isFinite ? value + 0 : .nan
+    }
+
+    /// An aggregate whose value is read from words: which, and where it goes.
+    struct Output: Sendable {
+        var kind: Aggregate
+        /// Register of the window program.
+        var target: Int
+        /// Number of values, or of events.
+        var count: Int
+        var isEvents = false
+        /// A mean that is kept as such, not as a sum.
+        var isMoment = false
+        var word = Word.events
+        var other = Word.events
+
+        init?(_ aggregate: WindowAggregate, _ target: Int, _ columns: [Column]) {
+            kind = aggregate.kind
+            self.target = target
+            guard aggregate.column >= 0 else {
+                count = Word.events
+                isEvents = true
+                return
+            }
+            let column = columns[aggregate.column]
+            count = column.count
+            switch aggregate.kind {
+            case .count: break
+            case .sum, .rate: word = column.sum
+            case .mean:
+                isMoment = column.moments >= 0
+                word = isMoment ? column.moments : column.sum
+            case .std: word = column.moments + 1
+            case .min: word = column.minimum
+            case .max: word = column.maximum
+            case .range:
+                word = column.maximum
+                other = column.minimum
+            case .first: word = column.first + 1
+            case .last: word = column.last + 1
+            case .slope:
+                word = column.trend + 2
+                other = column.trend + 1
+            case .quantile, .median, .distinct: return nil
+            }
+        }
     }
 }

@@ -96,17 +96,19 @@ struct PanePool {
         return id
     }
 
-    /// The value of an aggregate over a pane.
-    func result(_ aggregate: WindowAggregate, _ id: Int, seconds: Double) -> Double {
-        switch aggregate.kind {
-        case .quantile, .median:
-            return quantiles[id * layout.quantiles + layout.columns[aggregate.column].quantile].quantile(aggregate.parameter)
-        case .distinct:
-            return distincts[id * layout.distincts + layout.columns[aggregate.column].distinct].count
-        default:
-            return words.withUnsafeBufferPointer { words in
-                guard let base = words.baseAddress else { return .nan }
-                return layout.result(aggregate, UnsafeMutablePointer(mutating: base + id * layout.width), seconds: seconds)
+    /// Puts the values of all aggregates over a pane into their registers.
+    func results(_ id: Int, _ program: WindowProgram, _ registers: UnsafeMutableBufferPointer<Double>) {
+        words.withUnsafeBufferPointer { words in
+            if let base = words.baseAddress { layout.results(base + id * layout.width, registers) }
+        }
+        if layout.quantiles + layout.distincts == 0 { return }
+        for (aggregate, target) in zip(program.aggregates, program.targets) {
+            switch aggregate.kind {
+            case .quantile, .median:
+                let sketch = id * layout.quantiles + layout.columns[aggregate.column].quantile
+                registers[target] = quantiles[sketch].quantile(aggregate.parameter)
+            case .distinct: registers[target] = distincts[id * layout.distincts + layout.columns[aggregate.column].distinct].count
+            default: break
             }
         }
     }

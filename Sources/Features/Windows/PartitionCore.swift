@@ -25,6 +25,11 @@ struct PartitionCore {
     var snapshotSequence: UInt64 = 0
     var recency = RecencyQueue()
 
+    /// Scratch of `touch`.
+    var hashes: [UInt64] = []
+    var slots: [Int] = []
+    var touched: UInt64 = 0
+
     private var registers: [Double]
     private let eventSets: [(set: Int, outputs: [Int])]
     /// Whether events can be late: where windows close or silence is told.

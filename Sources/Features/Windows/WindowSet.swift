@@ -28,8 +28,9 @@ struct WindowSet {
     /// Start of the earliest window that is not closed yet; nil before the first event.
     var nextStart: Int64?
 
-    private let seconds: Double
     private var registers: [Double]
+    /// Keeps reads ahead from being left out by the compiler.
+    private var touched: UInt64 = 0
     private var paneStart: Int64 = .max
     private var paneNumber: Int64 = 0
 
@@ -38,7 +39,6 @@ struct WindowSet {
         self.set = set
         self.offset = offset
         pool = PanePool(PaneLayout(program))
-        seconds = Double(program.length) / 1000
         registers = program.template
     }
 
@@ -132,8 +132,11 @@ struct WindowSet {
         let first = start / pool.layout.length
         let end = (start + program.length) / pool.layout.length
         let next = (start + program.slide) / pool.layout.length
+        // What stays in the cache need not be fetched ahead.
+        let isLarge = active.count > 2000
         for word in 0..<active.words.count {
             var bits = active.words[word]
+            if bits != 0, isLarge { touched &+= touch(table, word: word) }
             while bits != 0 {
                 let slot = word * 64 + bits.trailingZeroBitCount
                 bits &= bits - 1
@@ -205,9 +208,7 @@ struct WindowSet {
         registers.withUnsafeMutableBufferPointer { registers in
             registers[WindowProgramBuilder.startRegister] = Double(start)
             registers[WindowProgramBuilder.endRegister] = Double(end)
-            for i in program.aggregates.indices {
-                registers[program.targets[i]] = pool.result(program.aggregates[i], pane, seconds: seconds)
-            }
+            pool.results(pane, program, registers)
             program.code.run(registers, program.zones)
             emissions.append(set: set, slot: slot, &table, start: start, end: end, registers: registers, outputs: program.outputs)
         }
