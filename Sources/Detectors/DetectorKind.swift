@@ -4,6 +4,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
     case lof
     case robustZ = "robust-z"
     case pca
+    case conformalNeighbours = "conformal-neighbours"
     case ensemble
 
     /// The implementation.
@@ -13,6 +14,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
         case .lof: LocalOutlierFactor.self
         case .robustZ: RobustZ.self
         case .pca: PrincipalComponents.self
+        case .conformalNeighbours: ConformalNeighbours.self
         case .ensemble: Ensemble.self
         }
     }
