@@ -1,5 +1,5 @@
-/// The lower Cholesky factor of a symmetric positive definite `[n × n]` matrix (Golub and Van Loan, section 4.2), or nil where it is not one to within
-/// rounding.
+/// The lower Cholesky factor of a symmetric positive definite `[n × n]` matrix (Golub and Van Loan, section 4.2), or nil where it is not
+/// one to within rounding.
 func choleskyFactor(_ matrix: [Double], order n: Int) -> [Double]? {
     var factor = [Double](repeating: 0, count: n * n)
     for row in 0..<n {

@@ -2,13 +2,14 @@ import Glibc
 
 /// Conformal nearest neighbours on shingles: the last rows of an entity, as one point, against the same in its own past.
 ///
-/// Burnaev and Ishimtsev, "Conformalized density- and distance-based anomaly detection in time-series data", 2016 (KNN-CAD in the Numenta benchmark).
-/// A shingle's strangeness is the sum of Mahalanobis distances (squared) to its nearest past shingles; its rank among the strangeness of recent
-/// shingles is a p-value without any assumption on the distribution. After an alert the detector is silent for a while, since the shock stays in the
-/// shingles. Raw score: -log10 of that p-value, 0 while there is too little past; higher = more anomalous.
+/// Burnaev and Ishimtsev, "Conformalized density- and distance-based anomaly detection in time-series data", 2016 (KNN-CAD in the Numenta
+/// benchmark). A shingle's strangeness is the sum of Mahalanobis distances (squared) to its nearest past shingles; its rank among the
+/// strangeness of recent shingles is a p-value without any assumption on the distribution. After an alert the detector is silent for a
+/// while, since the shock stays in the shingles. Raw score: -log10 of that p-value, 0 while there is too little past; higher = more
+/// anomalous.
 ///
-/// It starts from nothing and learns on the way, `delay` behind the present, so that an anomaly is not its own example. What `fit` has seen is the past of
-/// every new entity.
+/// It starts from nothing and learns on the way, `delay` behind the present, so that an anomaly is not its own example. What `fit` has seen
+/// is the past of every new entity.
 public struct ConformalNeighbours: StreamingDetector {
     public static let kind = DetectorKind.conformalNeighbours
 
@@ -19,10 +20,12 @@ public struct ConformalNeighbours: StreamingDetector {
         source: "Burnaev and Ishimtsev, Conformalized density- and distance-based anomaly detection in time-series data, 2016.",
         parameters: [
             ParameterSpec("span", .integer(30...5000), default: .integer(600), "Rows of the past that a shingle is compared with."),
-            ParameterSpec("shingle", .integer(1...100), default: .integer(19), "Numbers in a shingle; rows are this over the number of features."),
+            ParameterSpec(
+                "shingle", .integer(1...100), default: .integer(19), "Numbers in a shingle; rows are this over the number of features."),
             ParameterSpec("neighbours", .integer(1...200), default: .integer(27), "Nearest shingles that count."),
             ParameterSpec(
-                "alert_share", .number(0...0.2), default: .number(0.0035), "A p-value at or below this is an alert, which silences what follows."),
+                "alert_share", .number(0...0.2), default: .number(0.0035),
+                "A p-value at or below this is an alert, which silences what follows."),
             ParameterSpec("silence", .number(0...1), default: .number(0.25), "Rows of silence after an alert, as a share of the span."),
         ])
 
@@ -42,8 +45,8 @@ public struct ConformalNeighbours: StreamingDetector {
     private var shingles: Int { span - length }
     private var historyRows: Int { 2 * span }
 
-    // Places in a state's numbers. Integers: rows seen, rows of silence left, strangeness values held, whether a metric is known, next place in the
-    // strangeness ring, and whether the last row was scored.
+    // Places in a state's numbers. Integers: rows seen, rows of silence left, strangeness values held, whether a metric is known, next
+    // place in the strangeness ring, and whether the last row was scored.
     private var metricPlace: Int { historyRows * columns }
     private var whitenedPlace: Int { metricPlace + width * width }
     private var strangenessPlace: Int { whitenedPlace + shingles * width }
@@ -173,8 +176,8 @@ public struct ConformalNeighbours: StreamingDetector {
     /// The last row of the newest shingle that may be an example.
     private func newestExample(_ count: Int) -> Int { count >= 2 * span ? count - span : span - 1 }
 
-    /// The metric is the inverse of the examples' second moments, kept as the inverse of its Cholesky factor; the examples are whitened with it. Where
-    /// the moments are singular the metric stays what it was, at first plain distance.
+    /// The metric is the inverse of the examples' second moments, kept as the inverse of its Cholesky factor; the examples are whitened
+    /// with it. Where the moments are singular the metric stays what it was, at first plain distance.
     private func renewMetric(_ state: inout DetectorState, count: Int) {
         let newest = newestExample(count)
         let ends = (newest - shingles + 1)...newest
@@ -250,8 +253,8 @@ public struct ConformalNeighbours: StreamingDetector {
         }
     }
 
-    /// Rows without a history: each as the newest row after an unremarkable past (zero, the middle of every scaled feature). The logarithm of its
-    /// strangeness, since ranks are of histories.
+    /// Rows without a history: each as the newest row after an unremarkable past (zero, the middle of every scaled feature). The logarithm
+    /// of its strangeness, since ranks are of histories.
     public func score(_ rows: Span<Double>, into scores: inout MutableSpan<Double>, scratch: inout ScoringScratch) {
         precondition(rows.count == scores.count * columns, "a batch is made of whole rows")
         scratch.reserve(numbers: 2 * width + shingles)
@@ -316,11 +319,13 @@ public struct ConformalNeighbours: StreamingDetector {
         for _ in 0..<5 { sizes.append(Int(try reader.uint32())) }
         let alertShare = try reader.finite()
         let past = DetectorState(numbers: try reader.doubles(), integers: try reader.int64s())
-        guard sizes[0] > 0, sizes[0] <= 100_000, (11...1_000_000).contains(sizes[1]), sizes[2] > 0, sizes[2] <= 100, sizes[1] >= sizes[2] + 10,
+        guard sizes[0] > 0, sizes[0] <= 100_000, (11...1_000_000).contains(sizes[1]), sizes[2] > 0, sizes[2] <= 100,
+            sizes[1] >= sizes[2] + 10,
             sizes[3] > 0, sizes[0] * sizes[2] <= 200_000
         else { throw reader.damaged("a span or shingle is out of range") }
         self.init(
-            columns: sizes[0], span: sizes[1], length: sizes[2], neighbours: sizes[3], alertShare: alertShare, silence: sizes[4], past: past)
+            columns: sizes[0], span: sizes[1], length: sizes[2], neighbours: sizes[3], alertShare: alertShare, silence: sizes[4], past: past
+        )
         guard accepts(past), past.numbers.allSatisfy(\.isFinite) else { throw reader.damaged("a past does not fit its span") }
     }
 }

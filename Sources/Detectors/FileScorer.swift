@@ -28,7 +28,8 @@ public struct FileScores: Sendable {
 public enum FileScorer {
     /// Fits on the training table alone and scores the test table, each entity in the order of time.
     ///
-    /// An entity's history goes on from the training table where the test table follows it within twenty usual steps; elsewhere it starts anew.
+    /// An entity's history goes on from the training table where the test table follows it within twenty usual steps; elsewhere it starts
+    /// anew.
     public static func score(
         train: ScoringTable, test: ScoringTable, plan: TrainingPlan, progress: FitProgress = { _ in }
     ) throws(DetectorError) -> FileScores {
@@ -51,7 +52,8 @@ public enum FileScorer {
         scores = [Double](repeating: 0, count: test.matrix.rows)
         flags = [Bool](repeating: false, count: test.matrix.rows)
         let before = history.map { table in
-            Dictionary(table.order.sequences().compactMap { rows in rows.first.map { (table.order.entity($0), rows) } }) { first, _ in first }
+            Dictionary(table.order.sequences().compactMap { rows in rows.first.map { (table.order.entity($0), rows) } }) { first, _ in first
+            }
         }
         for sequence in test.order.sequences() {
             guard let first = sequence.first else { continue }
@@ -82,8 +84,9 @@ public enum FileScorer {
 extension FileScorer {
     /// Scores a stream row by row, never looking ahead and learning on the way; each entity is a stream of its own.
     ///
-    /// The first `probation` of each stream (at most 750 rows) is learned from and scores 0. `ensemble` and `conformal-neighbours` then compare the
-    /// last rows with the stream's own past; every other detector is fitted on the past and again each time half a probation has gone by.
+    /// The first `probation` of each stream (at most 750 rows) is learned from and scores 0. `ensemble` and `conformal-neighbours` then
+    /// compare the last rows with the stream's own past; every other detector is fitted on the past and again each time half a probation
+    /// has gone by.
     public static func stream(
         _ table: ScoringTable, probation: Double, plan: TrainingPlan, progress: FitProgress = { _ in }
     ) throws(DetectorError) -> FileScores {
@@ -117,7 +120,9 @@ extension FileScorer {
         _ rows: FeatureMatrix, span: Int, plan: TrainingPlan, cut: Double
     ) throws(DetectorError) -> (scores: [Double], flags: [Bool]) {
         var given: [String: ParameterValue] = [:]
-        if plan.detector == .conformalNeighbours { given = Dictionary(uniqueKeysWithValues: plan.parameters.values.map { ($0.name, $0.value) }) }
+        if plan.detector == .conformalNeighbours {
+            given = Dictionary(uniqueKeysWithValues: plan.parameters.values.map { ($0.name, $0.value) })
+        }
         given["span"] = .integer(max(span, 30))
         let detector = ConformalNeighbours.untrained(
             columns: rows.columns, parameters: try DetectorParameters(for: .conformalNeighbours, given: given))
