@@ -116,7 +116,7 @@ public struct Ensemble: StreamingDetector {
             return [
                 MemberPlan(kind: .pca, given: [:], views: [1, 2], weight: 1),
                 MemberPlan(kind: .lof, given: distance, views: [1, 2], weight: 1, limit: RobustZ.cap),
-                MemberPlan(kind: .robustZ, given: spread, views: [0], weight: 0.5),
+                MemberPlan(kind: .robustZ, given: spread, views: [0], weight: 0.3),
                 MemberPlan(kind: .pca, given: [:], views: [3], weight: 1),
             ]
         }
