@@ -2,11 +2,11 @@ import Glibc
 
 /// Turns the rows of one entity, in order, into wider rows that also say how the entity has been lately. Chosen from training rows alone.
 ///
-/// Four views of each feature, in this order: the value; its smoothed value; its volatility, as the logarithm of the median absolute step over the
-/// last ten rows; and the median of its last three values, which hides single-sample artefacts.
+/// Four views of each feature, in this order: the value; its smoothed value; its volatility, as the logarithm of the median absolute step
+/// over the last ten rows; and the median of its last three values, which hides single-sample artefacts.
 ///
-/// The smoothing's half-life is 20 rows × (1 - r), where r is the median over features of the autocorrelation at one step: where neighbours already
-/// agree nothing is smoothed, where they hardly do, noise is averaged away. Below one row smoothing is left out.
+/// The smoothing's half-life is 20 rows × (1 - r), where r is the median over features of the autocorrelation at one step: where neighbours
+/// already agree nothing is smoothed, where they hardly do, noise is averaged away. Below one row smoothing is left out.
 struct ContextPlan: Sendable, Equatable {
     /// Features in a row.
     let columns: Int
@@ -17,8 +17,8 @@ struct ContextPlan: Sendable, Equatable {
 
     static let views = 4
     static let window = 10
-    /// Rows are a series where the median over features of the autocorrelation at one step is above the first, or its upper quartile above the second:
-    /// shuffled rows stay far below both, and a series with many noisy features still has some that are not.
+    /// Rows are a series where the median over features of the autocorrelation at one step is above the first, or its upper quartile above
+    /// the second: shuffled rows stay far below both, and a series with many noisy features still has some that are not.
     static let typicalAutocorrelation = 0.1
     static let upperAutocorrelation = 0.4
 
@@ -41,7 +41,9 @@ struct ContextPlan: Sendable, Equatable {
             }
         }
         var correlations: [Double] = []
-        for column in 0..<columns where squares[column] > 1e-12 * Double(data.rows) { correlations.append(products[column] / squares[column]) }
+        for column in 0..<columns where squares[column] > 1e-12 * Double(data.rows) {
+            correlations.append(products[column] / squares[column])
+        }
         guard !correlations.isEmpty else { return nil }
         let typical = median(correlations)
         let upper = quantile(sorted: correlations.sorted(), 0.75)
@@ -51,8 +53,8 @@ struct ContextPlan: Sendable, Equatable {
         return ContextPlan(columns: columns, halfLife: halfLife >= 1 ? halfLife : 0, floors: floors)
     }
 
-    /// Layout of a state's numbers: sums of the smoothing, last row, the row before it, and the last ten absolute steps, `[step × column]`; then the
-    /// smoothing's total weight. Integers: rows seen.
+    /// Layout of a state's numbers: sums of the smoothing, last row, the row before it, and the last ten absolute steps, `[step × column]`;
+    /// then the smoothing's total weight. Integers: rows seen.
     func makeState() -> DetectorState {
         DetectorState(numbers: [Double](repeating: 0, count: columns * (3 + ContextPlan.window) + 1), integers: [0])
     }
@@ -136,7 +138,8 @@ struct ContextPlan: Sendable, Equatable {
         try reader.version(1, of: "context")
         let halfLife = try reader.finite()
         let floors = try reader.doubles()
-        guard !floors.isEmpty, floors.count <= 1 << 20, floors.allSatisfy({ $0 > 0 && $0.isFinite }), halfLife == 0 || (1...1000).contains(halfLife)
+        guard !floors.isEmpty, floors.count <= 1 << 20, floors.allSatisfy({ $0 > 0 && $0.isFinite }),
+            halfLife == 0 || (1...1000).contains(halfLife)
         else { throw reader.damaged("a context plan is out of range") }
         self.init(columns: floors.count, halfLife: halfLife, floors: floors)
     }

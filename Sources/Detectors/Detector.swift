@@ -23,8 +23,8 @@ public protocol Detector: Sendable {
     static var kind: DetectorKind { get }
     static var card: DetectorCard { get }
 
-    /// Learns from rows without labels; `order` says when and to whom they happened, where that is known. The same data, order, parameters and seed
-    /// give the same detector.
+    /// Learns from rows without labels; `order` says when and to whom they happened, where that is known. The same data, order, parameters
+    /// and seed give the same detector.
     ///
     /// Throws `.data` where there are too few rows.
     static func fit(
@@ -50,8 +50,8 @@ public protocol Detector: Sendable {
     init(from reader: inout StateReader) throws(DetectorError)
 }
 
-/// A detector that looks at rows in sequence, and may go on learning: what it keeps is an explicit value that the caller owns (one for each entity),
-/// stores and restores.
+/// A detector that looks at rows in sequence, and may go on learning: what it keeps is an explicit value that the caller owns (one for each
+/// entity), stores and restores.
 public protocol StreamingDetector: Detector {
     /// The state before the first row.
     func makeState() -> DetectorState

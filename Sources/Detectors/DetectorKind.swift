@@ -2,8 +2,16 @@
 public enum DetectorKind: String, CaseIterable, Sendable {
     case isolationForest = "isolation-forest"
     case lof
+    case ocsvm
     case robustZ = "robust-z"
     case pca
+    case ewma
+    case halfSpaceTrees = "half-space-trees"
+    case randomCutForest = "random-cut-forest"
+    case kmeans
+    case spectralResidual = "spectral-residual"
+    case seasonal
+    case conformalNeighbours = "conformal-neighbours"
     case ensemble
 
     /// The implementation.
@@ -11,8 +19,16 @@ public enum DetectorKind: String, CaseIterable, Sendable {
         switch self {
         case .isolationForest: IsolationForest.self
         case .lof: LocalOutlierFactor.self
+        case .ocsvm: OneClassSVM.self
         case .robustZ: RobustZ.self
         case .pca: PrincipalComponents.self
+        case .ewma: ExponentialAverage.self
+        case .halfSpaceTrees: HalfSpaceTrees.self
+        case .randomCutForest: RandomCutForest.self
+        case .kmeans: SubsequenceMeans.self
+        case .spectralResidual: SpectralResidual.self
+        case .seasonal: Seasonal.self
+        case .conformalNeighbours: ConformalNeighbours.self
         case .ensemble: Ensemble.self
         }
     }

@@ -2,14 +2,18 @@ import Glibc
 
 /// Several detectors that vote with p-values, chosen by what kind of data the training rows are.
 ///
-/// - **Series** (rows of an entity depend on the ones before, see `ContextPlan`): distances to the training rows, linear relations and plain
+/// - **Series** (rows of an entity depend on the ones before, see `ContextPlan`): distances to the training rows, linear relations and
+///   plain
 ///   deviations, over values, smoothed values and volatility.
-/// - **Related** (at least a tenth of the directions hardly vary: some features follow from others): linear relations, distances and deviations.
-/// - **Scattered** (anything else): an isolation forest, the same again without the most suspicious twentieth of the training rows, and deviations. The
+/// - **Related** (at least a tenth of the directions hardly vary: some features follow from others): linear relations, distances and
+///   deviations.
+/// - **Scattered** (anything else): an isolation forest, the same again without the most suspicious twentieth of the training rows, and
+///   deviations. The
 ///   second forest finds what contaminated the training rows themselves.
 ///
-/// Every member scales its own columns, is fitted on three quarters of the rows and calibrated on the rest; the raw score is the weighted mean of the
-/// members' surprise (-log10 p), Fisher's way of joining p-values (Fisher 1932) without the independence that nobody has. Higher = more anomalous.
+/// Every member scales its own columns, is fitted on three quarters of the rows and calibrated on the rest; the raw score is the weighted
+/// mean of the members' surprise (-log10 p), Fisher's way of joining p-values (Fisher 1932) without the independence that nobody has.
+/// Higher = more anomalous.
 public struct Ensemble: StreamingDetector {
     public static let kind = DetectorKind.ensemble
 
@@ -112,7 +116,7 @@ public struct Ensemble: StreamingDetector {
             return [
                 MemberPlan(kind: .pca, given: [:], views: [1, 2], weight: 1),
                 MemberPlan(kind: .lof, given: distance, views: [1, 2], weight: 1, limit: RobustZ.cap),
-                MemberPlan(kind: .robustZ, given: spread, views: [0], weight: 0.5),
+                MemberPlan(kind: .robustZ, given: spread, views: [0], weight: 0.3),
                 MemberPlan(kind: .pca, given: [:], views: [3], weight: 1),
             ]
         }
@@ -249,8 +253,8 @@ public struct Ensemble: StreamingDetector {
         explain(row, time: 0, state: makeState())
     }
 
-    /// Each member's own explanation, weighted by how surprised it is and folded from the views to the features. Expected values are those of the member
-    /// that sees the values themselves and is the most surprised.
+    /// Each member's own explanation, weighted by how surprised it is and folded from the views to the features. Expected values are those
+    /// of the member that sees the values themselves and is the most surprised.
     public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
         var wide = row
         if let context {

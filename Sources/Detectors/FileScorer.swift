@@ -28,7 +28,8 @@ public struct FileScores: Sendable {
 public enum FileScorer {
     /// Fits on the training table alone and scores the test table, each entity in the order of time.
     ///
-    /// An entity's history goes on from the training table where the test table follows it within twenty usual steps; elsewhere it starts anew.
+    /// An entity's history goes on from the training table where the test table follows it within twenty usual steps; elsewhere it starts
+    /// anew.
     public static func score(
         train: ScoringTable, test: ScoringTable, plan: TrainingPlan, progress: FitProgress = { _ in }
     ) throws(DetectorError) -> FileScores {
@@ -51,7 +52,8 @@ public enum FileScorer {
         scores = [Double](repeating: 0, count: test.matrix.rows)
         flags = [Bool](repeating: false, count: test.matrix.rows)
         let before = history.map { table in
-            Dictionary(table.order.sequences().compactMap { rows in rows.first.map { (table.order.entity($0), rows) } }) { first, _ in first }
+            Dictionary(table.order.sequences().compactMap { rows in rows.first.map { (table.order.entity($0), rows) } }) { first, _ in first
+            }
         }
         for sequence in test.order.sequences() {
             guard let first = sequence.first else { continue }
@@ -76,5 +78,90 @@ public enum FileScorer {
         guard let last = earlier.last, time > last, earlier.count > 2 else { return false }
         let steps = zip(earlier.dropFirst(), earlier).map { Double($0 - $1) }
         return Double(time - last) <= 20 * max(median(steps), 1)
+    }
+}
+
+extension FileScorer {
+    /// Scores a stream row by row, never looking ahead and learning on the way; each entity is a stream of its own.
+    ///
+    /// The first `probation` of each stream (at most 750 rows) is learned from and scores 0. `ensemble` and `conformal-neighbours` then
+    /// compare the last rows with the stream's own past; every other detector is fitted on the past and again each time half a probation
+    /// has gone by.
+    public static func stream(
+        _ table: ScoringTable, probation: Double, plan: TrainingPlan, progress: FitProgress = { _ in }
+    ) throws(DetectorError) -> FileScores {
+        guard probation > 0, probation < 1 else {
+            throw DetectorError(.parameter, "The probation must lie between 0 and 1, not \(probation).")
+        }
+        var result = FileScores(
+            scores: [Double](repeating: 0, count: table.matrix.rows), flags: [Bool](repeating: false, count: table.matrix.rows), model: nil)
+        let threshold = try Threshold(plan.threshold, eventsPerEntityPerDay: plan.eventsPerEntityPerDay)
+        let sequences = table.order.sequences()
+        for (number, sequence) in sequences.enumerated() {
+            let span = min(Int(Double(sequence.count) * probation), 750)
+            let rows = table.matrix.selecting(rows: sequence)
+            let part: (scores: [Double], flags: [Bool])
+            if plan.detector == .ensemble || plan.detector == .conformalNeighbours {
+                part = try ownPast(rows, span: span, plan: plan, cut: threshold.score)
+            } else {
+                part = try refitting(rows, times: sequence.map { table.times[$0] }, span: span, plan: plan)
+            }
+            for (place, row) in sequence.enumerated() {
+                result.scores[row] = part.scores[place]
+                result.flags[row] = part.flags[place]
+            }
+            progress(Double(number + 1) / Double(sequences.count))
+        }
+        return result
+    }
+
+    /// Each row against the stream's own past.
+    private static func ownPast(
+        _ rows: FeatureMatrix, span: Int, plan: TrainingPlan, cut: Double
+    ) throws(DetectorError) -> (scores: [Double], flags: [Bool]) {
+        var given: [String: ParameterValue] = [:]
+        if plan.detector == .conformalNeighbours {
+            given = Dictionary(uniqueKeysWithValues: plan.parameters.values.map { ($0.name, $0.value) })
+        }
+        given["span"] = .integer(max(span, 30))
+        let detector = ConformalNeighbours.untrained(
+            columns: rows.columns, parameters: try DetectorParameters(for: .conformalNeighbours, given: given))
+        var state = detector.makeState()
+        var scratch = ScoringScratch()
+        var scores: [Double] = []
+        var flags: [Bool] = []
+        var last = [Double](repeating: 0, count: rows.columns)
+        for row in 0..<rows.rows {
+            // A missing value repeats the last one.
+            for column in 0..<rows.columns where rows[row, column].isFinite { last[column] = rows[row, column] }
+            let score = Calibration.score(surprise: detector.score(last.span, time: 0, state: &state, scratch: &scratch))
+            detector.learn(last.span, time: 0, state: &state)
+            scores.append(score)
+            flags.append(score >= cut && row >= span)
+        }
+        return (scores, flags)
+    }
+
+    /// Fits on the past, scores ahead, and fits again each time half a probation has gone by, on at most four probations.
+    private static func refitting(
+        _ rows: FeatureMatrix, times: [Int64], span: Int, plan: TrainingPlan
+    ) throws(DetectorError) -> (scores: [Double], flags: [Bool]) {
+        var scores = [Double](repeating: 0, count: min(span, rows.rows))
+        var flags = [Bool](repeating: false, count: scores.count)
+        guard span >= 20 else {
+            throw DetectorError(.data, "The probation has \(span) rows: a stream needs at least twenty to learn from.")
+        }
+        while scores.count < rows.rows {
+            let start = scores.count
+            let past = max(0, start - 4 * span)..<start
+            let ahead = start..<min(start + max(span / 2, 10), rows.rows)
+            let history = ScoringTable(matrix: rows.selecting(rows: past), times: Array(times[past]))
+            let model = try TrainedModel.fit(history.matrix, order: history.order, plan: plan)
+            let next = ScoringTable(matrix: rows.selecting(rows: ahead), times: Array(times[ahead]))
+            let part = score(next, with: model, after: history)
+            scores.append(contentsOf: part.scores)
+            flags.append(contentsOf: part.flags)
+        }
+        return (scores, flags)
     }
 }

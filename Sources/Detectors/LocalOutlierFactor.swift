@@ -2,15 +2,16 @@ import Glibc
 
 /// Local outlier factor for new rows (novelty detection): rows that lie in thinner surroundings than their neighbours do.
 ///
-/// Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000. Raw score: the factor, about 1 inside a cluster of any
-/// density; or, with `measure: distance`, the logarithm of the distance to the k-th neighbour (Ramaswamy, Rastogi and Shim, SIGMOD 2000), which finds
-/// clusters of anomalies only by how far they lie from the rest. Higher = more anomalous.
+/// Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000. Raw score: the factor, about 1 inside a
+/// cluster of any density; or, with `measure: distance`, the logarithm of the distance to the k-th neighbour (Ramaswamy, Rastogi and Shim,
+/// SIGMOD 2000), which finds clusters of anomalies only by how far they lie from the rest. Higher = more anomalous.
 public struct LocalOutlierFactor: Detector {
     public static let kind = DetectorKind.lof
 
     public static let card = DetectorCard(
         summary: "Local outlier factor: rows in thinner surroundings than their neighbours'.",
-        assumptions: "Distances between scaled rows mean something; the training rows are mostly normal, since clusters of anomalies pass as normal.",
+        assumptions:
+            "Distances between scaled rows mean something; the training rows are mostly normal, since clusters of anomalies pass as normal.",
         cost: "Fit O(rows log rows) in up to 12 features, O(rows²) beyond; score one search a row; keeps the training rows.",
         source: "Breunig, Kriegel, Ng and Sander, LOF, SIGMOD 2000.",
         parameters: [
@@ -18,7 +19,8 @@ public struct LocalOutlierFactor: Detector {
             ParameterSpec(
                 "measure", .choice(["factor", "distance"]), default: .text("factor"),
                 "factor: density against the neighbours' own; distance: to the k-th neighbour."),
-            ParameterSpec("reference_rows", .integer(10...1_000_000), default: .integer(50_000), "Training rows kept, a seeded sample of all."),
+            ParameterSpec(
+                "reference_rows", .integer(10...1_000_000), default: .integer(50_000), "Training rows kept, a seeded sample of all."),
         ])
 
     public let columns: Int
@@ -135,7 +137,8 @@ public struct LocalOutlierFactor: Detector {
                 let found = query.withUnsafeBufferPointer { query in
                     distances.withUnsafeMutableBufferPointer { distances in
                         positions.withUnsafeMutableBufferPointer { positions in
-                            guard let query = query.baseAddress, let distances = distances.baseAddress, let positions = positions.baseAddress
+                            guard let query = query.baseAddress, let distances = distances.baseAddress,
+                                let positions = positions.baseAddress
                             else { return 0 }
                             return index.nearest(query, k, excluding: -1, distances, positions)
                         }

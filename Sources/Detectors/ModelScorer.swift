@@ -27,8 +27,8 @@ public struct ModelScorer: Sendable {
         return (oneScore[0], oneFlag[0])
     }
 
-    /// Scores one row in the light of its entity's history, which takes it in; a row that does not alert also teaches a learning detector. For a model
-    /// that needs no state this is `score(_:)`.
+    /// Scores one row in the light of its entity's history, which takes it in; a row that does not alert also teaches a learning detector.
+    /// For a model that needs no state this is `score(_:)`.
     public mutating func score(_ row: [Double], time: Int64, state: inout DetectorState) -> (score: Double, isAnomaly: Bool) {
         guard let streaming else { return score(row) }
         return model.score(row, with: streaming, time: time, state: &state, scaled: &scaled, scratch: &scratch)

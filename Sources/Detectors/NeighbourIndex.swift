@@ -1,7 +1,7 @@
 /// Finds the nearest of a fixed set of points, exactly, in Euclidean distance.
 ///
-/// In few dimensions a k-d tree (Bentley 1975) whose leaves hold up to 24 points; in many a scan, which is then faster. Points are stored in the
-/// tree's order, so that a leaf is one run of memory. Distances are compared in `Float`; callers that need more recompute them.
+/// In few dimensions a k-d tree (Bentley 1975) whose leaves hold up to 24 points; in many a scan, which is then faster. Points are stored
+/// in the tree's order, so that a leaf is one run of memory. Distances are compared in `Float`; callers that need more recompute them.
 struct NeighbourIndex: Sendable {
     let columns: Int
     /// `[point × column]` in the tree's order.
@@ -85,12 +85,13 @@ struct NeighbourIndex: Sendable {
         build(data, &order, 2 * node + 1, middle..<range.upperBound, leaves, &columns, &values, &starts)
     }
 
-    /// The `k` nearest points to `query` (`columns` floats), as squared distances and positions in storage order, nearest first, in the first `k`
-    /// entries of the two buffers. Leaves out the stored position `excluding` (-1 for none). Returns how many were found (fewer only where there are
-    /// fewer points).
+    /// The `k` nearest points to `query` (`columns` floats), as squared distances and positions in storage order, nearest first, in the
+    /// first `k` entries of the two buffers. Leaves out the stored position `excluding` (-1 for none). Returns how many were found (fewer
+    /// only where there are fewer points).
     @inline(__always)
     func nearest(
-        _ query: UnsafePointer<Float>, _ k: Int, excluding: Int, _ distances: UnsafeMutablePointer<Float>, _ positions: UnsafeMutablePointer<Int32>
+        _ query: UnsafePointer<Float>, _ k: Int, excluding: Int, _ distances: UnsafeMutablePointer<Float>,
+        _ positions: UnsafeMutablePointer<Int32>
     ) -> Int {
         var found = 0
         points.withUnsafeBufferPointer { points in

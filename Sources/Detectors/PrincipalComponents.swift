@@ -2,10 +2,10 @@ import Glibc
 
 /// Principal components: rows that leave the directions in which the training rows vary, or go too far along them.
 ///
-/// Hotelling's T² is the squared distance along the leading components, each in its own deviation; Q (squared prediction error) is what they leave
-/// unexplained (Jackson and Mudholkar, Technometrics 1979). The default joins both as the squared distance along all components, where those that
-/// hardly vary count as if they varied by a hundredth of the largest: broken relations between features weigh most, rounding noise does not.
-/// Raw score: natural logarithm of the statistic; higher = more anomalous.
+/// Hotelling's T² is the squared distance along the leading components, each in its own deviation; Q (squared prediction error) is what
+/// they leave unexplained (Jackson and Mudholkar, Technometrics 1979). The default joins both as the squared distance along all components,
+/// where those that hardly vary count as if they varied by a hundredth of the largest: broken relations between features weigh most,
+/// rounding noise does not. Raw score: natural logarithm of the statistic; higher = more anomalous.
 public struct PrincipalComponents: Detector {
     public static let kind = DetectorKind.pca
 
@@ -18,12 +18,14 @@ public struct PrincipalComponents: Detector {
             ParameterSpec(
                 "statistic", .choice(["combined", "t2", "q"]), default: .text("combined"),
                 "combined: all components; t2: the leading ones; q: what those leave."),
-            ParameterSpec("variance", .number(0.01...1), default: .number(0.9), "Share of the variance that the leading components explain."),
+            ParameterSpec(
+                "variance", .number(0.01...1), default: .number(0.9), "Share of the variance that the leading components explain."),
         ])
 
     public let columns: Int
     let mean: [Double]
-    /// `[component × column]`: each row is a component over its deviation, so that the statistic is the squared length of `weights × (x - mean)`.
+    /// `[component × column]`: each row is a component over its deviation, so that the statistic is the squared length of `weights × (x -
+    /// mean)`.
     let weights: [Double]
 
     /// Small eigenvalues count as this share of the largest.

@@ -2,9 +2,9 @@ import Glibc
 
 /// Each feature's distance from its centre in units of its spread, joined over the features.
 ///
-/// Centre and spread are median and 1.4826 × MAD (Iglewicz and Hoaglin 1993), or mean and deviation. Where more than half of the training values are
-/// equal the MAD is zero; the deviation stands in. Raw score: the greatest or the mean absolute z, each capped at 30 in the mean so that one feature
-/// cannot drown the others; higher = more anomalous.
+/// Centre and spread are median and 1.4826 × MAD (Iglewicz and Hoaglin 1993), or mean and deviation. Where more than half of the training
+/// values are equal the MAD is zero; the deviation stands in. Raw score: the greatest or the mean absolute z, each capped at 30 in the mean
+/// so that one feature cannot drown the others; higher = more anomalous.
 public struct RobustZ: Detector {
     public static let kind = DetectorKind.robustZ
 
@@ -14,8 +14,10 @@ public struct RobustZ: Detector {
         cost: "Fit O(rows log rows) a feature; score O(features).",
         source: "Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993.",
         parameters: [
-            ParameterSpec("combine", .choice(["max", "mean"]), default: .text("max"), "Join the features by the greatest or by the mean z."),
-            ParameterSpec("spread", .choice(["mad", "deviation"]), default: .text("mad"), "Median and MAD, or mean and standard deviation."),
+            ParameterSpec(
+                "combine", .choice(["max", "mean"]), default: .text("max"), "Join the features by the greatest or by the mean z."),
+            ParameterSpec(
+                "spread", .choice(["mad", "deviation"]), default: .text("mad"), "Median and MAD, or mean and standard deviation."),
         ])
 
     static let cap = 30.0

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Eigenvalues and eigenvectors of a symmetric matrix by cyclic Jacobi rotations (Golub and Van Loan, section 8.5), largest value first. Accurate for
-/// small eigenvalues too, which is what whitening needs; cost about 10 × n³.
+/// Eigenvalues and eigenvectors of a symmetric matrix by cyclic Jacobi rotations (Golub and Van Loan, section 8.5), largest value first.
+/// Accurate for small eigenvalues too, which is what whitening needs; cost about 10 × n³.
 struct SymmetricEigen {
     /// Largest first.
     let values: [Double]
@@ -35,7 +35,9 @@ struct SymmetricEigen {
     }
 
     /// Makes element (p, q) zero; `v` collects the rotations in its rows.
-    private static func rotate(_ a: UnsafeMutableBufferPointer<Double>, _ v: UnsafeMutableBufferPointer<Double>, _ n: Int, _ p: Int, _ q: Int) {
+    private static func rotate(
+        _ a: UnsafeMutableBufferPointer<Double>, _ v: UnsafeMutableBufferPointer<Double>, _ n: Int, _ p: Int, _ q: Int
+    ) {
         let apq = a[p * n + q]
         guard abs(apq) > 1e-300 else { return }
         let theta = (a[q * n + q] - a[p * n + p]) / (2 * apq)

@@ -13,9 +13,9 @@ public struct TrainedModel: Sendable {
 
     /// Fits a model and calibrates it on rows that it has not seen.
     ///
-    /// Rows without an order, or for a detector that looks at each row alone: a seeded random share is held back, the others are imputed, scaled and
-    /// fitted. Rows with an order, for a detector that looks at sequences: the last share of each entity's rows is held back, and after calibration the
-    /// detector is fitted once more on all rows. With fewer than twenty rows nothing is held back and the model is calibrated on what it has seen.
+    /// Held back is a seeded random share of the rows, or, where rows have an order and the detector looks at sequences, the last share of
+    /// each entity's rows. A model of the others is calibrated on them, then the detector is fitted once more on all rows. With fewer than
+    /// twenty rows nothing is held back and the model is calibrated on what it has seen.
     ///
     /// Throws `.data` for too few rows or a wrong width, `.parameter` for a setting that is out of range.
     public static func fit(
@@ -35,21 +35,21 @@ public struct TrainedModel: Sendable {
                 progress: progress)
             return (preprocessing, detector)
         }
-        let share = sequences == nil ? 1 : 0.45
-        var (preprocessing, detector) = try train(fitRows) { progress($0 * share) }
+        var (preprocessing, detector) = try train(fitRows) { progress(0.45 * $0) }
         let raw: [Double]
         if let sequences, let order, let streaming = detector as? any StreamingDetector {
             let all = runThrough(streaming, preprocessing.apply(data), order: order, sequences: sequences)
             raw = heldBack.map { all[$0] }
-            (preprocessing, detector) = try train(Array(0..<data.rows)) { progress(0.5 + $0 / 2) }
         } else {
             raw = detector.score(preprocessing.apply(data.selecting(rows: heldBack)))
         }
+        (preprocessing, detector) = try train(Array(0..<data.rows)) { progress(0.5 + $0 / 2) }
         let metadata = ModelMetadata(
-            createdAt: plan.createdAt, seed: plan.seed, trainingRows: sequences == nil ? fitRows.count : data.rows,
-            heldBackRows: data.rows >= 20 ? heldBack.count : 0, dataFingerprint: fingerprint(data))
+            createdAt: plan.createdAt, seed: plan.seed, trainingRows: data.rows, heldBackRows: data.rows >= 20 ? heldBack.count : 0,
+            dataFingerprint: fingerprint(data))
         return TrainedModel(
-            featureNames: plan.featureNames, parameters: plan.parameters, preprocessing: preprocessing, calibration: Calibration(heldBack: raw),
+            featureNames: plan.featureNames, parameters: plan.parameters, preprocessing: preprocessing,
+            calibration: Calibration(heldBack: raw),
             threshold: threshold, metadata: metadata, detector: detector)
     }
 

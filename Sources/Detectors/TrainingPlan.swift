@@ -7,7 +7,7 @@ public struct TrainingPlan: Sendable {
     public var seed: UInt64
     /// Milliseconds since 1970, by the caller's clock.
     public var createdAt: Int64
-    /// Share of the rows that calibrate instead of teaching, above 0 and below 1.
+    /// Share of the rows that calibrate before they teach, above 0 and below 1.
     public var heldBackShare: Double
     public var policies: [FeaturePolicy]
     /// For thresholds in false alerts per day, and to report them for the other rules.
@@ -42,7 +42,7 @@ public struct ModelMetadata: Sendable, Equatable {
     /// Milliseconds since 1970.
     public var createdAt: Int64
     public var seed: UInt64
-    /// Rows that the detector was fitted on, and rows that calibrated it.
+    /// Rows that the detector was fitted on, and how many of them calibrated it first.
     public var trainingRows: Int
     public var heldBackRows: Int
     /// CRC-32 of the training values, as eight hexadecimal digits: the same rows in the same order give the same.

@@ -55,7 +55,8 @@ struct IsolationForestTests {
     @Test("a row inside the cloud scores near a half, a far one clearly above")
     func scoresMeanWhatThePaperSays() throws {
         let data = Preprocessing.scaled(Sample.normal(rows: 2000, columns: 2))
-        let forest = try IsolationForest.fit(data, order: nil, parameters: DetectorParameters(defaultsOf: .isolationForest), seed: 1) { _ in }
+        let forest = try IsolationForest.fit(data, order: nil, parameters: DetectorParameters(defaultsOf: .isolationForest), seed: 1) { _ in
+        }
         let scores = forest.score(FeatureMatrix(rows: [[0, 0], [8, -8]]))
         #expect(scores[0] < 0.5)
         #expect(scores[1] > 0.7)

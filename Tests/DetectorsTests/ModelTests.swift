@@ -20,7 +20,7 @@ struct ModelTests {
         #expect(json["threshold"]?["false_alerts_per_entity_per_day"]?.double == 10)
         #expect(json["metrics"]?["roc_auc"]?.double == 0.97)
         #expect(json["notes"]?["use_case"]?.string == "nyc-taxi")
-        #expect(json["training_rows"]?.integer == 300 && json["held_back_rows"]?.integer == 100)
+        #expect(json["training_rows"]?.integer == 400 && json["held_back_rows"]?.integer == 100)
         #expect(try TrainedModel(decoding: model.encoded()).metadata == model.metadata)
     }
 
