@@ -13,6 +13,7 @@ import UseCases
 final class StreamProcessorPipeline {
     private enum Topic { static let features = 0, deadLetter = 1 }
 
+    private let service: Service
     private let loop: ConsumerLoop
     private let outlet: Outlet
     private let metrics: StreamProcessorMetrics
@@ -27,6 +28,7 @@ final class StreamProcessorPipeline {
     init(_ settings: StreamProcessorSettings, _ service: Service) throws {
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
+        self.service = service
         loop = ConsumerLoop(
             settings.common, service, topics: [topics.events], group: useCase.name + ".stream-processor", batch: settings.batch)
         outlet = try Outlet(settings.common, service, topics: [topics.features, topics.deadLetter])
@@ -44,7 +46,18 @@ final class StreamProcessorPipeline {
             for record in batch.records { process(record, of: batch) }
             let written = outlet.batch.count
             try outlet.deliver()
+            trace(batch)
             metrics.features.add(written)
+        }
+    }
+
+    /// At level debug one line per event, under the id that every later hop and the alert's line show too.
+    private func trace(_ batch: borrowing RecordBatch) {
+        guard service.log.level == .debug else { return }
+        for record in batch.records {
+            batch.identity(of: record, into: &id)
+            service.log.debug(
+                "event processed", ["id": String(decoding: id, as: UTF8.self), "partition": Int(record.partition), "offset": record.offset])
         }
     }
 
@@ -77,6 +90,7 @@ final class StreamProcessorPipeline {
             }
         }
         outlet.batch.append(topic: Topic.features, partition: record.partition, key: decoder.entity, value: json.bytes)
+        outlet.batch.header("id", of: id, 0..<id.count)
     }
 
     private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ errors: [FieldError]) {

@@ -14,10 +14,12 @@ import UseCases
 /// On error:  a sentence and exit status 1; nothing is stored
 struct FitCommand {
     private let settings: FitSettings
+    private let registry: ModelRegistry
 
     init(_ arguments: [String]) {
         settings = Service.readSettings(
-            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments, switches: ["--no-promote"], FitSettings.init)
+            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments, switches: ["--no-promote", "--if-missing"], FitSettings.init)
+        registry = ModelRegistry(RedisClient(settings.redis), useCase: settings.useCase.name)
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -36,6 +38,10 @@ struct FitCommand {
         }
         let bar = ProgressBar()
         for (index, set) in useCase.plan.sets.enumerated() {
+            if settings.onlyMissing, let version = try registry.currentVersion(set: set.name) {
+                print("\(useCase.name)/\(set.name): version \(version) is current; nothing to do")
+                continue
+            }
             let features = useCase.detector.features.isEmpty ? set.features : useCase.detector.features
             let table = try TrainingTable(path: path, source: source, useCase: useCase, set: index, features: features) {
                 bar.show("reading \(path)", share: $0)
@@ -69,7 +75,6 @@ struct FitCommand {
             "threshold": "\(model.threshold.score)", "rows": "\(model.metadata.trainingRows + model.metadata.heldBackRows)",
             "source": path, "use_case_fingerprint": settings.useCase.fingerprintText, "model": description.text,
         ]
-        let registry = ModelRegistry(RedisClient(settings.redis), useCase: settings.useCase.name)
         let version = try registry.publish(
             model.encoded(), set: set, facts: facts, promote: settings.promote, now: Clock.milliseconds)
         print(
