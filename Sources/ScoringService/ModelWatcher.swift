@@ -35,6 +35,10 @@ struct ModelWatcher: Sendable {
         let versions = useCase.plan.sets.map { set in
             service.metrics.gauge("vyuha_model_version", "Version of the model in use.", [("set", set.name)])
         }
+        let created = useCase.plan.sets.map { set in
+            service.metrics.gauge(
+                "vyuha_model_created_timestamp_seconds", "When the model in use was fitted, seconds since the epoch.", [("set", set.name)])
+        }
         var seen = [Int64?](repeating: nil, count: useCase.plan.sets.count)
         var quietUntil = 0.0
         while !service.life.isStopping {
@@ -56,6 +60,7 @@ struct ModelWatcher: Sendable {
                     models.put(loaded, set: index)
                     swaps.add()
                     versions[index].set(Double(version))
+                    created[index].set(Double(model.metadata.createdAt) / 1000)
                     service.log.info("model in use", ["set": set.name, "version": version, "detector": model.kind.rawValue])
                 } catch let error as RegistryError where error.isRetryable {
                     guard Clock.monotonicSeconds >= quietUntil else { continue }

@@ -149,6 +149,7 @@ final class ScoringServicePipeline {
                 let sure = confidence(score: scores[row], threshold: loaded.model.threshold)
                 let record = head.record(in: text, now, score: scores[row], isAnomaly: flags[row], confidence: sure)
                 send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
+                if service.log.level == .debug { trace(record) }
                 latencies.append(Double(now - head.producedAt) / 1000)
                 guard flags[row] else { continue }
                 let actual = scorer.values(row: row)
@@ -185,11 +186,18 @@ final class ScoringServicePipeline {
         metrics.scores.add(rows[set].heads.count)
     }
 
+    /// At level debug one line per event, under the id that the stream processor's and the alert's line show too.
+    private func trace(_ head: ScoreRecordWriter.Head) {
+        service.log.debug(
+            "event scored", ["id": String(decoding: head.id, as: UTF8.self), "score": head.score, "anomaly": head.isAnomaly, "offset": head.offset])
+    }
+
     private func send(
         _ head: ScoreRecordWriter.Head, by writer: ScoreRecordWriter, reason: ScoreRecordWriter.Reason?, topic: Int, _ partition: Int32
     ) {
         json.removeAll()
         writer.write(head, reason: reason, into: &json)
         json.bytes.withUnsafeBytes { outlet.batch.append(topic: topic, partition: partition, key: head.entity, value: $0) }
+        outlet.batch.header("id", head.id)
     }
 }

@@ -23,14 +23,20 @@ public struct Service: Sendable {
     public static func run<S: ServiceSettings>(
         _ name: String, _ summary: String, settings: (inout SettingsReader) -> S?, pipeline: (S, Service) throws -> Void
     ) -> Never {
-        let parsed = readSettings(name, summary, settings)
+        var isProbe = false
+        let parsed = readSettings(name, summary, switches: ["--probe"]) { reader in
+            isProbe = reader.toggle("--probe", "Ask the service that runs with these settings whether it is ready; exit with status 0 if so, else 1.")
+            return settings(&reader)
+        }
         let common = parsed.common
+        if isProbe { exit(Probe.isReady(port: common.adminAddress.port) ? 0 : 1) }
         let service = Service(
             name: name,
             log: Logger(service: name, level: common.logLevel, format: common.logFormat),
             metrics: Metrics(common: [("service", name), ("use_case", common.useCaseName)]),
             life: Lifecycle())
         ProcessMetrics.register(in: service.metrics)
+        service.registerLife()
         service.life.stopOnSignals(grace: 10, log: service.log)
         do {
             let admin = try AdminServer(common.adminAddress, service: service, routes: parsed.routes)
@@ -44,6 +50,16 @@ public struct Service: Sendable {
             service.log.error("the service cannot go on", ["error": "\(error)"])
             exit(1)
         }
+    }
+
+    /// What `/health` and `/ready` say, as metrics, and the version that runs.
+    private func registerLife() {
+        let life = life
+        metrics.computed("vyuha_ready", "1 while the service is ready, else 0.") { life.obstacle == nil ? 1 : 0 }
+        metrics.computed("vyuha_loop_idle_seconds", "Time since the pipeline's loop last turned; 0 before its first turn.") {
+            life.secondsSinceTurn ?? 0
+        }
+        metrics.gauge("vyuha_build_info", "Always 1; the label says which version runs.", [("version", vyuhaVersion)]).set(1)
     }
 
     /// Settings of any executable, services and commands alike; exits on the four questions and on mistakes.
@@ -129,8 +145,11 @@ public struct CommonSettings: Sendable {
         let host = reader.string("VYUHA_HOST", default: "0.0.0.0", "Address that the HTTP endpoints listen on.")
         let port = reader.integer("VYUHA_PORT", default: defaultPort, in: 0...65_535, "Port of the HTTP endpoints; 0 takes a free one.")
         adminAddress = (host, port)
-        instanceID = reader.optionalString(
-            "VYUHA_INSTANCE_ID", "A name that stays with this instance over restarts (static group membership); unset: dynamic membership.")
+        instanceID = reader.value(
+            "VYUHA_INSTANCE_ID", default: nil,
+            "A name that stays with this instance over restarts (static group membership); `hostname` takes the host's name; "
+                + "unset: dynamic membership."
+        ) { $0 == "hostname" ? Self.hostName : $0 }
         let level = reader.choice("VYUHA_LOG_LEVEL", default: "info", of: LogLevel.allCases.map(\.name), "How much is logged.")
         logLevel = LogLevel(name: level) ?? .info
         let format = reader.choice(
@@ -138,6 +157,13 @@ public struct CommonSettings: Sendable {
         logFormat = Logger.Format(rawValue: format) ?? .json
         guard let redis else { return nil }
         self.redis = redis
+    }
+
+    /// In a container its id, which stays over restarts of the container; in a pod of a StatefulSet the pod's name.
+    private static var hostName: String {
+        var names = utsname()
+        uname(&names)
+        return withUnsafeBytes(of: &names.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     /// `KAFKA_BOOTSTRAP_SERVERS`, and any librdkafka property as `VYUHA_KAFKA_<PROPERTY>` with underscores for dots.

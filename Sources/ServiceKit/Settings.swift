@@ -34,7 +34,7 @@ public struct SettingsReader {
     ///   - arguments: without the program's name. `--flag value`, `--flag=value`, and `--flag` alone for switches.
     ///   - switches: flags that never take a value.
     public init(arguments: [String], environment: [String: String], switches: Set<String> = []) {
-        self.environment = environment
+        (self.environment, problems) = Self.withFiles(environment)
         var index = 0
         while index < arguments.count {
             let argument = arguments[index]
@@ -52,6 +52,44 @@ public struct SettingsReader {
                 flags.append((argument, nil))
             }
         }
+    }
+
+    /// Secrets as files (Docker, Kubernetes): `REDIS_URL_FILE=/run/secrets/redis_url` stands for `REDIS_URL` with the file's content without
+    /// its last line break. Holds for `REDIS_URL` and every `VYUHA_…`; to give both is a mistake.
+    private static func withFiles(_ environment: [String: String]) -> ([String: String], [String]) {
+        var result = environment
+        var problems: [String] = []
+        for (name, path) in environment where name.hasSuffix("_FILE") && (name.hasPrefix("VYUHA_") || name == "REDIS_URL_FILE") && !path.isEmpty {
+            let setting = String(name.dropLast(5))
+            result[name] = nil
+            guard environment[setting, default: ""].isEmpty else {
+                problems.append("\(setting) and \(name) are both set; give one of them.")
+                continue
+            }
+            guard let text = contents(of: path) else {
+                problems.append("\(name): the file \(path) cannot be read.")
+                continue
+            }
+            result[setting] = text
+        }
+        return (result, problems.sorted())
+    }
+
+    /// A file of at most 64 KiB as text without its last line break, or nil.
+    private static func contents(of path: String) -> String? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        while bytes.count < 1 << 16 {
+            let count = read(file, &buffer, buffer.count)
+            guard count >= 0 else { return nil }
+            if count == 0 { break }
+            bytes.append(contentsOf: buffer.prefix(count))
+        }
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The environment of this process.

@@ -7,7 +7,8 @@ struct FeatureWriters {
     private let sets: [FeatureRecordWriter]
     private let silence: [EmissionKind: FeatureRecordWriter]
     private let names: [[UInt8]]
-    private var id: [UInt8] = []
+    /// Identity of the record written last, UTF-8.
+    private(set) var id: [UInt8] = []
 
     init(_ plan: FeaturePlan) {
         sets = plan.sets.map { FeatureRecordWriter(set: $0.name, features: $0.features) }

@@ -57,6 +57,17 @@ final class StreamProcessorPipeline {
             let now = Clock.milliseconds
             for record in batch.records { try process(record, of: batch, now) }
             try deliver()
+            trace(batch)
+        }
+    }
+
+    /// At level debug one line per event, under the id that every later hop and the alert's line show too.
+    private func trace(_ batch: borrowing RecordBatch) {
+        guard service.log.level == .debug else { return }
+        for record in batch.records {
+            batch.identity(of: record, into: &id)
+            service.log.debug(
+                "event processed", ["id": String(decoding: id, as: UTF8.self), "partition": Int(record.partition), "offset": record.offset])
         }
     }
 
@@ -132,6 +143,7 @@ final class StreamProcessorPipeline {
                 json.bytes.withUnsafeBytes { value in
                     outlet.batch.append(
                         topic: Topic.features, partition: partition, key: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), value: value)
+                    outlet.batch.header("id", of: writers.id, 0..<writers.id.count)
                 }
             }
         }

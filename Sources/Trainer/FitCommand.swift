@@ -14,10 +14,12 @@ import UseCases
 /// On error:  a sentence and exit status 1; nothing is stored
 struct FitCommand {
     private let settings: FitSettings
+    private let registry: ModelRegistry
 
     init(_ arguments: [String]) {
         settings = Service.readSettings(
-            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments, switches: ["--no-promote"], FitSettings.init)
+            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments, switches: ["--no-promote", "--if-missing"], FitSettings.init)
+        registry = ModelRegistry(RedisClient(settings.redis), useCase: settings.useCase.name)
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -34,18 +36,33 @@ struct FitCommand {
                 "The use case \(useCase.name) names no training file. Give one with --csv; a simulated use case writes one with: "
                     + "producer --use-case \(useCase.name) --to FILE.csv")
         }
+        let missing = try setsToFit()
+        guard !missing.isEmpty else { return }
         let bar = ProgressBar()
         let table = try TrainingTable(path: path, source: source, useCase: useCase) { bar.show("reading \(path)", share: $0) }
         bar.clear()
         if table.refused > 0 {
             Service.standardError("\(table.refused) rows were refused and not learnt from; the first: \(table.firstRefusal ?? "")\n")
         }
-        for (set, matrix) in zip(useCase.plan.sets, table.matrices) {
+        for (set, matrix) in zip(useCase.plan.sets, table.matrices) where missing.contains(set.name) {
             guard matrix.rows > 0 else { throw Failure("No row of \(path) can be used for the feature set \(set.name).") }
             let names = useCase.detector.features(of: set)
             let columns = names.compactMap { set.features.firstIndex(of: $0) }
             try store(fit(matrix.selecting(columns: columns), names, bar), set: set.name, path: path)
         }
+    }
+
+    /// All sets, or with `--only-missing` those that have no current model.
+    private func setsToFit() throws -> Set<String> {
+        var names: Set<String> = []
+        for set in settings.useCase.plan.sets {
+            if settings.onlyMissing, let version = try registry.currentVersion(set: set.name) {
+                print("\(settings.useCase.name)/\(set.name): version \(version) is current; nothing to do")
+            } else {
+                names.insert(set.name)
+            }
+        }
+        return names
     }
 
     private func fit(_ matrix: FeatureMatrix, _ features: [String], _ bar: ProgressBar) throws -> TrainedModel {
@@ -67,7 +84,6 @@ struct FitCommand {
             "threshold": "\(model.threshold.score)", "rows": "\(model.metadata.trainingRows + model.metadata.heldBackRows)",
             "source": path, "use_case_fingerprint": settings.useCase.fingerprintText, "model": description.text,
         ]
-        let registry = ModelRegistry(RedisClient(settings.redis), useCase: settings.useCase.name)
         let version = try registry.publish(
             model.encoded(), set: set, facts: facts, promote: settings.promote, now: Clock.milliseconds)
         print(
