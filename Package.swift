@@ -67,7 +67,10 @@ let services: [Target] = [
     service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service(
         "ScoringService",
-        ["UseCases", "Features", "Detectors", "ModelRegistry", "HTTPServer", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+        [
+            "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient", "ServiceKit",
+            "Contracts", "JSON",
+        ]),
     service("AlertSink", ["UseCases", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
     service(

@@ -295,7 +295,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         let announced = try RawClient(port: server.port)
         announced.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\n\r\n")
         announced.send(body)
-        #expect(announced.receive { $0.contains("\r\n\r\nThe body") }.hasPrefix("HTTP/1.1 413"))
+        #expect(announced.receive { $0.contains("The body") }.hasPrefix("HTTP/1.1 413"))
         // The connection is still good.
         announced.send(post)
         #expect(announced.receive { $0.hasSuffix("hello") }.contains("HTTP/1.1 200"))
@@ -303,7 +303,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         chunked.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2711\r\n")
         chunked.send(body)
         chunked.send("\r\n0\r\n\r\n")
-        #expect(chunked.receive { $0.contains("\r\n\r\nThe body") }.hasPrefix("HTTP/1.1 413"))
+        #expect(chunked.receive { $0.contains("The body") }.hasPrefix("HTTP/1.1 413"))
         let waiting = try RawClient(port: server.port)
         waiting.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\nExpect: 100-continue\r\n\r\n")
         #expect(waiting.receive { $0.contains("413") }.hasPrefix("HTTP/1.1 413"))
@@ -346,7 +346,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         defer { server.stop() }
         let brewing = try RawClient(port: server.port)
         brewing.send("BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n")
-        #expect(brewing.receive { $0.contains("\r\n\r\nThis") }.hasPrefix("HTTP/1.1 501"))
+        #expect(brewing.receive { $0.contains("This server") }.hasPrefix("HTTP/1.1 501"))
         for text in ["\0\0\0\0\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/9.9.9\r\n\r\n", "POST /echo HTTP/1.1\r\nContent-Length: -5\r\n\r\n"] {
             let raw = try RawClient(port: server.port)
             raw.send(text)
