@@ -89,6 +89,9 @@ struct Predictor {
         write(scorer, explaining: explaining)
         metrics.answered.add()
         metrics.events.add(events.heads.count)
+        var anomalies = 0
+        for flag in flags where flag { anomalies += 1 }
+        metrics.anomalies.add(anomalies)
         latencies.append(Double(Clock.monotonicNanoseconds &- begin) / 1e9)
         if latencies.count >= 256 { flush(metrics) }
         return HTTPServerResponse(body: json.bytes)
