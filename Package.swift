@@ -76,6 +76,8 @@ let services: [Target] = [
     service(
         "VyuhaCtl",
         ["UseCases", "Detectors", "ModelRegistry", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    // Measures the others from outside, as their users see them.
+    service("Benchmarks", ["UseCases", "FeatureStore", "HTTPServer", "RedisClient", "ServiceKit", "Contracts", "JSON"]),
 ]
 
 let checks: [Target] = [
@@ -100,7 +102,9 @@ let checks: [Target] = [
         "Producer",
         ["Producer", "UseCases", "Features", "Simulation", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
     tests("StreamProcessor", ["StreamProcessor"]),
-    tests("ScoringService", ["ScoringService"]),
+    tests(
+        "ScoringService",
+        ["ScoringService", "UseCases", "Features", "FeatureStore", "Detectors", "HTTPServer", "RedisClient", "ServiceKit", "JSON", "TestSupport"]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer"]),
     tests("VyuhaCtl", ["VyuhaCtl"]),
@@ -121,6 +125,7 @@ let package = Package(
         product("alert-sink", "AlertSink"),
         product("trainer", "Trainer"),
         product("vyuhactl", "VyuhaCtl"),
+        product("benchmarks", "Benchmarks"),
     ],
     targets: c + pure + bridges + domain + services + checks,
     cxxLanguageStandard: .cxx17

@@ -182,7 +182,9 @@ extension HTTPServerResponse {
     fileprivate static var tooLarge: HTTPServerResponse { problem(413, "The body is larger than this server allows.") }
     fileprivate static var notImplemented: HTTPServerResponse { problem(501, "This server does not know the method.") }
     fileprivate static var overloaded: HTTPServerResponse {
-        problem(503, "This server has as many requests as it takes at a time; try again in a second.", headers: [("Retry-After", "1"), ("Connection", "close")])
+        problem(
+            503, "This server has as many requests as it takes at a time; try again in a second.",
+            headers: [("Retry-After", "1"), ("Connection", "close")])
     }
 }
 

@@ -39,7 +39,7 @@ enum DocsPage {
         .status { font-weight: 600; } .ok { color: var(--good); } .no { color: var(--bad); }
         details { border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; padding: 8px 14px; }
         summary { cursor: pointer; } summary code { font-weight: 700; }
-        .verb { display: inline-block; min-width: 46px; font-weight: 700; color: var(--accent); }
+        .verb { display: inline-block; min-width: 54px; font-weight: 700; color: var(--accent); }
         table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
         </style>
         </head>
