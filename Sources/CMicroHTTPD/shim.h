@@ -11,21 +11,30 @@ struct vyuha_mhd_settings {
     size_t connection_memory;
 };
 
-/// Poll mode, not epoll: libmicrohttpd 0.9.75 stalls in epoll mode at 128 connections.
+// Poll mode, not epoll: libmicrohttpd 0.9.75 stalls in epoll mode at 128 connections. A pool of one thread is refused, so that
+// option appears only for more.
+#define VYUHA_MHD_OPTIONS                                                                                                    \
+    MHD_OPTION_LISTEN_SOCKET, settings.listen_socket, MHD_OPTION_NOTIFY_COMPLETED, completed, context,                       \
+        MHD_OPTION_NOTIFY_CONNECTION, connection, context, MHD_OPTION_CONNECTION_LIMIT, settings.connection_limit,           \
+        MHD_OPTION_CONNECTION_TIMEOUT, settings.idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,                    \
+        settings.connection_memory, settings.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, settings.threads,   \
+        MHD_OPTION_END
+
 static inline struct MHD_Daemon *vyuha_mhd_start(struct vyuha_mhd_settings settings, MHD_AccessHandlerCallback handler,
                                                  MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback connection,
                                                  void *context) {
-    // A pool of one is refused, so the option appears only for more.
-    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handler, context,
-                            MHD_OPTION_LISTEN_SOCKET, settings.listen_socket,
-                            MHD_OPTION_NOTIFY_COMPLETED, completed, context,
-                            MHD_OPTION_NOTIFY_CONNECTION, connection, context,
-                            MHD_OPTION_CONNECTION_LIMIT, settings.connection_limit,
-                            MHD_OPTION_CONNECTION_TIMEOUT, settings.idle_timeout_seconds,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings.connection_memory,
-                            settings.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, settings.threads,
-                            MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handler, context, VYUHA_MHD_OPTIONS);
 }
+/// The same with TLS 1.2 and 1.3; certificate and key are PEM text that is read during this call.
+static inline struct MHD_Daemon *vyuha_mhd_start_tls(struct vyuha_mhd_settings settings, MHD_AccessHandlerCallback handler,
+                                                     MHD_RequestCompletedCallback completed,
+                                                     MHD_NotifyConnectionCallback connection, void *context,
+                                                     const char *certificate, const char *key) {
+    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TLS, 0, NULL, NULL, handler, context,
+                            MHD_OPTION_HTTPS_MEM_CERT, certificate, MHD_OPTION_HTTPS_MEM_KEY, key,
+                            MHD_OPTION_HTTPS_PRIORITIES, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", VYUHA_MHD_OPTIONS);
+}
+#undef VYUHA_MHD_OPTIONS
 /// What was stored when the connection was accepted; NULL before.
 static inline void *vyuha_mhd_socket_context(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);

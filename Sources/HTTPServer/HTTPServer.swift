@@ -32,8 +32,22 @@ public final class HTTPServer: Sendable {
             listen_socket: listener.descriptor, threads: UInt32(max(1, settings.threads)),
             connection_limit: UInt32(max(1, settings.threads, settings.maximumConnections)),
             idle_timeout_seconds: UInt32(max(1, settings.idleTimeout)), connection_memory: 2 * max(1024, settings.maximumHeaderBytes))
-        guard let daemon = vyuha_mhd_start(options, handleRequest, requestCompleted, connectionChanged, context) else {
+        let started: OpaquePointer?
+        if let tls = settings.tls {
+            started = tls.certificate.withCString { certificate in
+                tls.key.withCString { key in
+                    vyuha_mhd_start_tls(options, handleRequest, requestCompleted, connectionChanged, context, certificate, key)
+                }
+            }
+        } else {
+            started = vyuha_mhd_start(options, handleRequest, requestCompleted, connectionChanged, context)
+        }
+        guard let daemon = started else {
             close(listener.descriptor)
+            if settings.tls != nil {
+                throw HTTPServerError(
+                    "The HTTPS server cannot start: the certificate or the private key cannot be used, or they do not belong together.")
+            }
             throw HTTPServerError("The HTTP server cannot start: there are too few threads or too little memory.")
         }
         port = listener.port

@@ -6,6 +6,8 @@ public enum HTTPServerMethod: Sendable, Equatable {
     /// GET, and HEAD, whose answer the server sends without its body.
     case get
     case post, put, delete, patch, options
+    /// TRACE or CONNECT: methods of HTTP that no path of ours takes, so that they are answered with 405.
+    case other
 
     /// The method by its name in the request line; nil for others, which the server answers with 501.
     init?(_ name: UnsafePointer<CChar>) {
@@ -24,6 +26,8 @@ public enum HTTPServerMethod: Sendable, Equatable {
             self = .patch
         } else if matches("OPTIONS") {
             self = .options
+        } else if matches("TRACE") || matches("CONNECT") {
+            self = .other
         } else {
             return nil
         }

@@ -18,6 +18,14 @@ public struct HTTPServerSettings: Sendable, Equatable {
     public var requestTimeout = 30
     /// Most connections at a time; further ones wait in the queue of the system until one is closed.
     public var maximumConnections = 512
+    /// Most requests between the arrival of their headers and the end of their answer; a further one is answered at once with 503 and
+    /// `Retry-After: 1`, and its connection closed.
+    public var maximumRequests = Int.max
+    /// Whether each answer carries `X-Request-Id`: the request's own where it has a usable one (1 to 128 visible ASCII characters), a new
+    /// one otherwise. About 0.2 µs.
+    public var repeatsRequestID = true
+    /// Serves HTTPS (TLS 1.2 and 1.3) instead of plain HTTP.
+    public var tls: HTTPServerTLS?
 
     /// A server for this machine only, on a free port, unless told otherwise.
     public init(host: String = "127.0.0.1", port: Int = 0) {

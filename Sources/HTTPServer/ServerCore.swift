@@ -12,6 +12,8 @@ final class ServerCore: Sendable {
     /// Open connections, for the watch.
     let connections = Mutex<[ObjectIdentifier: Watched]>([:])
     private let requestSeconds: Int
+    private let maximumRequests: Int
+    private let requestIDs: RequestIDs?
 
     /// A connection and when it last made progress.
     struct Watched {
@@ -24,6 +26,8 @@ final class ServerCore: Sendable {
         self.handler = handler
         maximumBodyBytes = max(0, settings.maximumBodyBytes)
         requestSeconds = max(1, settings.idleTimeout) + max(1, settings.requestTimeout)
+        maximumRequests = max(1, settings.maximumRequests)
+        requestIDs = settings.repeatsRequestID ? RequestIDs() : nil
     }
 
     static func at(_ pointer: UnsafeMutableRawPointer) -> ServerCore {
@@ -67,8 +71,9 @@ final class ServerCore: Sendable {
 
     /// The headers have arrived.
     func begin(_ connection: Connection, _ handle: OpaquePointer, _ method: UnsafePointer<CChar>) -> MHD_Result {
-        inFlight.wrappingAdd(1, ordering: .relaxed)
+        let others = inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
         connection.reset()
+        if others >= maximumRequests { return answer(connection, handle, .overloaded) }
         guard let known = HTTPServerMethod(method) else {
             connection.state = .unknownMethod
             return .YES
@@ -136,9 +141,19 @@ final class ServerCore: Sendable {
         defer { MHD_destroy_response(made) }
         if let type = response.contentType { add("Content-Type", pointer(type), to: made) }
         for (name, value) in response.headers { add(name, Self.cleaned(value), to: made) }
+        if let requestIDs { addRequestID(requestIDs, handle, to: made) }
         if isStopping.load(ordering: .relaxed) { add("Connection", "close", to: made) }
         connection.state = .answered
         return MHD_queue_response(handle, UInt32(max(100, min(599, response.status))), made)
+    }
+
+    private func addRequestID(_ ids: RequestIDs, _ handle: OpaquePointer, to response: OpaquePointer) {
+        let given = MHD_lookup_connection_value(handle, .HEADER_KIND, "X-Request-Id")
+        if let given, RequestIDs.isUsable(given) {
+            add("X-Request-Id", given, to: response)
+        } else {
+            ids.withNew { add("X-Request-Id", $0, to: response) }
+        }
     }
 
     private func add(_ name: StaticString, _ value: UnsafePointer<CChar>, to response: OpaquePointer) {
@@ -164,8 +179,13 @@ final class ServerCore: Sendable {
 }
 
 extension HTTPServerResponse {
-    fileprivate static var tooLarge: HTTPServerResponse { text("The body is larger than this server allows.\n", status: 413) }
-    fileprivate static var notImplemented: HTTPServerResponse { text("This server does not know the method.\n", status: 501) }
+    fileprivate static var tooLarge: HTTPServerResponse { problem(413, "The body is larger than this server allows.") }
+    fileprivate static var notImplemented: HTTPServerResponse { problem(501, "This server does not know the method.") }
+    fileprivate static var overloaded: HTTPServerResponse {
+        problem(
+            503, "This server has as many requests as it takes at a time; try again in a second.",
+            headers: [("Retry-After", "1"), ("Connection", "close")])
+    }
 }
 
 // MARK: What libmicrohttpd calls

@@ -1,5 +1,6 @@
 import Detectors
 import JSON
+import ServiceKit
 import Synchronization
 
 /// A model as it scores: immutable, shared by threads.
@@ -9,6 +10,8 @@ struct LoadedModel: Sendable {
     let version: Int64
     /// The detector's name as a JSON string, quotes included.
     let name: [UInt8]
+    /// When this process took it into use, milliseconds since 1970.
+    let loadedAt: Int64
     /// Where each of the model's features stands in the feature set; nil when it takes all of them in order.
     let columns: [Int]?
 
@@ -21,6 +24,7 @@ struct LoadedModel: Sendable {
         self.columns = model.featureNames == features ? nil : columns
         self.model = model
         self.version = version
+        loadedAt = Clock.milliseconds
         var writer = JSONWriter(capacity: 32)
         writer.value(model.kind.rawValue)
         name = writer.bytes
@@ -56,6 +60,11 @@ final class CurrentModels: Sendable {
 /// A model with what one thread needs to score by it; not shared.
 final class Scorer {
     let loaded: LoadedModel
+    // What an answer repeats, taken out of the model so that writing one touches no other part of it.
+    let threshold: Threshold
+    let name: [UInt8]
+    let version: Int64
+    let featureKeys: [[UInt8]]
     private let width: Int
     private var scorer: ModelScorer
     /// Rows of the last call in the model's own columns.
@@ -64,6 +73,10 @@ final class Scorer {
     init(_ loaded: LoadedModel, width: Int) {
         self.loaded = loaded
         self.width = width
+        threshold = loaded.model.threshold
+        name = loaded.name
+        version = loaded.version
+        featureKeys = loaded.model.featureNames.map { JSONWriter.escapedKey($0) }
         scorer = ModelScorer(loaded.model)
     }
 
@@ -72,6 +85,9 @@ final class Scorer {
         loaded.gather(rows, width: width, into: &vectors)
         scorer.score(vectors, scores: &scores, flags: &flags)
     }
+
+    /// The vectors of the last call, `[row × feature of the model]`, without a copy.
+    func withVectors<Result>(_ body: (UnsafeBufferPointer<Double>) -> Result) -> Result { vectors.withUnsafeBufferPointer(body) }
 
     /// The values that the model saw in one row of the last call.
     func values(row: Int) -> [Double] {

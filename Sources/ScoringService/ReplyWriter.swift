@@ -1,50 +1,96 @@
-import Features
 import JSON
 import UseCases
 
-/// What the model says about one event.
-struct Verdict {
+/// One event with what the model says about it, ready to be written.
+struct ScoredEvent {
+    /// Where its UTF-8 lies in the bytes of all entities.
+    var entity: Range<Int>
+    /// Milliseconds since 1970.
+    var eventTime: Int64
+    /// One value per field of the schema.
+    var fields: UnsafeBufferPointer<Double>
+    /// What the model saw, one value per feature of the model.
+    var features: UnsafeBufferPointer<Double>
     var score: Double
     var isAnomaly: Bool
-    var confidence: Double
-    var loaded: LoadedModel
+    var online: OnlineStatus
 }
 
 /// Writes the answer of `/predict` in the shape that the use case's `reply` section gives.
 struct ReplyWriter: Sendable {
-    private let useCase: UseCase
+    private let members: [ReplySection.Member]
     private let entityIsNumber: Bool
+    private let normal: [UInt8]
+    private let anomaly: [UInt8]
 
     init(_ useCase: UseCase) {
-        self.useCase = useCase
         let schema = useCase.plan.schema
+        members = useCase.reply.members
         entityIsNumber = schema.fields[schema.entityIndex].type == .integer
+        normal = JSONValue.string(useCase.status.normal).serialized
+        anomaly = JSONValue.string(useCase.status.anomaly).serialized
     }
 
-    /// - Parameter features: the vector that the model saw.
-    func write(_ verdict: Verdict, of event: EventDecoder, features: [Double], into writer: inout JSONWriter) {
+    /// - Parameters:
+    ///   - entities: the bytes in which the event's entity lies.
+    ///   - explaining: adds the member `explanation`.
+    func write(_ event: ScoredEvent, entities: [UInt8], _ scorer: Scorer, explaining: Bool, into writer: inout JSONWriter) {
         writer.beginObject()
-        for member in useCase.reply.members {
+        for member in members {
             writer.key(raw: member.key)
             switch member.value {
-            case .entity: entityIsNumber ? writer.raw(event.entity) : writer.value(utf8: event.entity, 0..<event.entity.count)
-            case .score: writer.value(verdict.score)
-            case .isAnomaly: writer.value(verdict.isAnomaly)
-            case .status: writer.value(verdict.isAnomaly ? useCase.status.anomaly : useCase.status.normal)
-            case .confidence: writer.value(verdict.confidence)
+            case .entity: entityIsNumber ? writer.raw(entities, event.entity) : writer.value(utf8: entities, event.entity)
+            case .score: writer.value(event.score)
+            case .isAnomaly: writer.value(event.isAnomaly)
+            case .status: writer.raw(event.isAnomaly ? anomaly : normal)
+            case .confidence: writer.value(confidence(score: event.score, threshold: scorer.threshold))
             case .eventTime: writer.value(event.eventTime)
-            case .model: writer.value(verdict.loaded.model.kind.rawValue)
-            case .version: writer.value(verdict.loaded.version)
-            case .field(let index): writer.value(event.row[index])
-            case .features:
-                writer.beginObject()
-                for (name, value) in zip(verdict.loaded.model.featureNames, features) {
-                    writer.key(name)
-                    writer.value(value)
-                }
-                writer.endObject()
+            case .model: writer.raw(scorer.name)
+            case .version: writer.value(scorer.version)
+            case .field(let index): writer.value(event.fields[index])
+            case .features: object(scorer.featureKeys, event.features, into: &writer)
             case .constant(let json): writer.raw(json)
             }
+        }
+        // Not part of the use case's shape: said only when the answer rests on less than it should.
+        if event.online == .unknownEntity || event.online == .unavailable {
+            writer.key("online_features")
+            writer.value(event.online.rawValue)
+        }
+        if explaining { explain(event, scorer, into: &writer) }
+        writer.endObject()
+    }
+
+    private func explain(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
+        let explanation = scorer.loaded.model.explain(Array(event.features))
+        writer.key("explanation")
+        writer.beginObject()
+        writer.key("score")
+        writer.value(event.score)
+        writer.key("threshold")
+        writer.value(scorer.threshold.score)
+        writer.key("confidence")
+        writer.value(confidence(score: event.score, threshold: scorer.threshold))
+        writer.key("model")
+        writer.raw(scorer.name)
+        writer.key("version")
+        writer.value(scorer.version)
+        writer.key("online_features")
+        writer.value(event.online.rawValue)
+        writer.key("features")
+        object(scorer.featureKeys, event.features, into: &writer)
+        writer.key("expected")
+        explanation.expected.withUnsafeBufferPointer { object(scorer.featureKeys, $0, into: &writer) }
+        writer.key("contributions")
+        explanation.contributions.withUnsafeBufferPointer { object(scorer.featureKeys, $0, into: &writer) }
+        writer.endObject()
+    }
+
+    private func object(_ keys: [[UInt8]], _ values: UnsafeBufferPointer<Double>, into writer: inout JSONWriter) {
+        writer.beginObject()
+        for index in keys.indices {
+            writer.key(raw: keys[index])
+            writer.value(values[index])
         }
         writer.endObject()
     }

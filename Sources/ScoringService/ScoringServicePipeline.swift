@@ -19,6 +19,7 @@ final class ScoringServicePipeline {
     private let metrics: ScoringServiceMetrics
     private let watcher: ModelWatcher
     private let models: CurrentModels
+    private let api: ScoringAPI
     private let useCase: UseCase
 
     private var reader: FeatureRecordReader
@@ -81,6 +82,7 @@ final class ScoringServicePipeline {
         metrics = ScoringServiceMetrics(service.metrics)
         watcher = ModelWatcher(settings, service)
         models = settings.models
+        api = settings.api
         self.useCase = useCase
         reader = try FeatureRecordReader(sets: useCase.recordSets)
         scorers = Scorers(settings.models, widths: sets.map(\.features.count))
@@ -90,6 +92,7 @@ final class ScoringServicePipeline {
     func run() throws {
         defer { outlet.close() }
         watcher.start()
+        api.start(service)
         guard waitForModels() else { return }
         try loop.run { batch in
             scorers.refresh()

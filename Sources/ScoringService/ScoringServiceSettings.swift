@@ -1,3 +1,4 @@
+import HTTPServer
 import ServiceKit
 import UseCases
 
@@ -11,7 +12,9 @@ struct ScoringServiceSettings: ServiceSettings {
     let modelPoll: Int
     /// The current models, shared between the stream and `POST /predict`.
     let models: CurrentModels
+    let api: ScoringAPI
     let routes: AdminRoutes?
+    private let http: APISettings
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
@@ -19,10 +22,15 @@ struct ScoringServiceSettings: ServiceSettings {
         batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "records", "Most feature records scored together.")
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
+        let http = APISettings(&reader, useCase: useCase)
         guard let useCase, let common else { return nil }
         self.useCase = useCase
         self.common = common
         models = CurrentModels(sets: useCase.plan.sets.count)
-        routes = PredictEndpoint(useCase, models).routes
+        self.http = http
+        api = ScoringAPI(useCase, models, http, common: common)
+        routes = api.routes()
     }
+
+    func configure(_ server: inout HTTPServerSettings) { http.apply(to: &server) }
 }

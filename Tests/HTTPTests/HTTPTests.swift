@@ -295,7 +295,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         let announced = try RawClient(port: server.port)
         announced.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\n\r\n")
         announced.send(body)
-        #expect(announced.receive { $0.contains("\r\n\r\nThe body") }.hasPrefix("HTTP/1.1 413"))
+        #expect(announced.receive { $0.contains("The body") }.hasPrefix("HTTP/1.1 413"))
         // The connection is still good.
         announced.send(post)
         #expect(announced.receive { $0.hasSuffix("hello") }.contains("HTTP/1.1 200"))
@@ -303,7 +303,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         chunked.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2711\r\n")
         chunked.send(body)
         chunked.send("\r\n0\r\n\r\n")
-        #expect(chunked.receive { $0.contains("\r\n\r\nThe body") }.hasPrefix("HTTP/1.1 413"))
+        #expect(chunked.receive { $0.contains("The body") }.hasPrefix("HTTP/1.1 413"))
         let waiting = try RawClient(port: server.port)
         waiting.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10001\r\nExpect: 100-continue\r\n\r\n")
         #expect(waiting.receive { $0.contains("413") }.hasPrefix("HTTP/1.1 413"))
@@ -346,7 +346,7 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         defer { server.stop() }
         let brewing = try RawClient(port: server.port)
         brewing.send("BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n")
-        #expect(brewing.receive { $0.contains("\r\n\r\nThis") }.hasPrefix("HTTP/1.1 501"))
+        #expect(brewing.receive { $0.contains("This server") }.hasPrefix("HTTP/1.1 501"))
         for text in ["\0\0\0\0\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/9.9.9\r\n\r\n", "POST /echo HTTP/1.1\r\nContent-Length: -5\r\n\r\n"] {
             let raw = try RawClient(port: server.port)
             raw.send(text)
@@ -402,6 +402,82 @@ private func milliseconds(_ body: () throws -> Void) rethrows -> Double {
         third.send(post)
         first = nil
         #expect(third.receive { $0.hasSuffix("hello") }.hasPrefix("HTTP/1.1 200"))
+    }
+
+    @Test("an answer repeats a request id that can be used and makes one otherwise; errors are problem documents") func requestIDs() throws {
+        let server = try echo { $0.maximumBodyBytes = 10 }
+        defer { server.stop() }
+        let client = try HTTPClient()
+        let base = "http://127.0.0.1:\(server.port)"
+        func id(_ given: String) throws -> String? {
+            try client.send(HTTPRequest(.get, base + "/say", headers: [HTTPHeader("X-Request-Id", given)])).header("x-request-id")
+        }
+        #expect(try id("abc.1") == "abc.1")
+        #expect(try id(String(repeating: "x", count: 128)) == String(repeating: "x", count: 128))
+        let first = try #require(try id(""))
+        #expect(first.utf8.count == 16)
+        #expect(try id("a b")?.utf8.count == 16 && id(String(repeating: "x", count: 129))?.utf8.count == 16 && id("") != first)
+        let quiet = try echo { $0.repeatsRequestID = false }
+        defer { quiet.stop() }
+        #expect(try client.send(HTTPRequest(.get, "http://127.0.0.1:\(quiet.port)/say")).header("x-request-id") == nil)
+        for (path, status, title) in [
+            ("/elsewhere", 404, "Not Found"), ("/only-post", 405, "Method Not Allowed"), ("/echo", 413, "Content Too Large"),
+        ] {
+            let body = [UInt8](repeating: 65, count: status == 413 ? 11 : 0)
+            let response = try client.send(HTTPRequest(status == 413 ? .post : .get, base + path, body: body))
+            #expect(response.status == status)
+            #expect(response.header("content-type") == "application/problem+json")
+            #expect(response.text.hasPrefix(#"{"type":"about:blank","title":"\#(title)","status":\#(status),"detail":""#), "\(response.text)")
+        }
+        let text = String(decoding: HTTPServerResponse.problem(400, "a \"b\" \\ \n c").body, as: UTF8.self)
+        #expect(text == #"{"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\" \\   c"}"#)
+    }
+
+    @Test("requests above the limit are answered with 503 and Retry-After, and there is room again when one ends") func requestLimit() throws {
+        let server = try echo { $0.maximumRequests = 2 }
+        defer { server.stop() }
+        let half = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        let waiting = try (0..<2).map { _ in try RawClient(port: server.port) }
+        for client in waiting {
+            client.send(half)
+            #expect(client.receive { $0.hasSuffix("\r\n\r\n") }.hasPrefix("HTTP/1.1 100"))
+        }
+        let third = try RawClient(port: server.port)
+        third.send(post)
+        let refused = third.receive()
+        #expect(
+            refused.hasPrefix("HTTP/1.1 503") && refused.contains("Retry-After: 1\r\n") && refused.contains("application/problem+json"), "\(refused)")
+        waiting[0].send("hello")
+        #expect(waiting[0].receive { $0.hasSuffix("hello") }.contains("HTTP/1.1 200"))
+        #expect(
+            try withDeadline(5) {
+                let again = try RawClient(port: server.port)
+                again.send(post)
+                return again.receive { $0.hasSuffix("hello") || $0.hasSuffix("}") }.hasPrefix("HTTP/1.1 200")
+            })
+    }
+
+    @Test("with a certificate the port speaks TLS only, and a client that trusts it is answered") func tls() throws {
+        let certificate = try Certificate()
+        let tls = try HTTPServerTLS(certificateFile: certificate.certificateFile, keyFile: certificate.keyFile)
+        #expect("\(tls)" == "<TLS>")
+        let server = try echo { $0.tls = tls }
+        defer { server.stop() }
+        var settings = HTTPClientSettings()
+        settings.certificateAuthorityFile = certificate.certificateFile
+        let client = try HTTPClient(settings)
+        let body = [UInt8](repeating: 7, count: 200_000)
+        let response = try client.send(HTTPRequest(.post, "https://localhost:\(server.port)/echo", body: body))
+        #expect(response.status == 200 && response.body == body)
+        #expect(throws: HTTPClientError.self) { try HTTPClient().send(HTTPRequest(.get, "https://localhost:\(server.port)/say")) }
+        let plain = try RawClient(port: server.port)
+        plain.send(post)
+        #expect(!plain.receive().contains("200 OK"))
+        let missing = #expect(throws: HTTPServerError.self) { try HTTPServerTLS(certificateFile: "/nowhere", keyFile: certificate.keyFile) }
+        #expect(missing?.message.contains("/nowhere") == true)
+        let other = try Certificate()
+        let mixed = try HTTPServerTLS(certificateFile: certificate.certificateFile, keyFile: other.keyFile)
+        #expect(throws: HTTPServerError.self) { try echo { $0.tls = mixed } }
     }
 
     @Test("a stop lets a request in flight finish and accepts no other") func gracefulStop() throws {

@@ -1,1 +1,191 @@
+import Contracts
+import Detectors
+import FeatureStore
+import Features
+import HTTPServer
+import JSON
+import RedisClient
+import ServiceKit
+import TestSupport
 import Testing
+import UseCases
+
+@testable import ScoringService
+
+/// A use case with nested fields and features that look back.
+private let definition = """
+    name: test-case
+    title: A test
+    partitions: 4
+    event:
+      entity: sensor
+      time: at
+      fields:
+        sensor:   { type: string }
+        at:       { type: timestamp, format: epoch-milliseconds }
+        value:    { type: number, above: 0, below: 100, unit: degree }
+        place:    { type: string, path: meta.location, values: [in, out], required: false }
+        floor:    { type: integer, path: meta.floor, default: 0 }
+        armed:    { type: boolean, required: false }
+    features:
+      reading:
+        value: value
+        hot: hour(at, "Europe/Berlin") + value
+        step: difference(value)
+        usual: mean(value, 10 events)
+        gap: value - usual
+    detector: { name: isolation-forest, trees: 20 }
+    threshold: { contamination: 0.02 }
+    reply: { id: $entity, s: $score, anomalous: $is_anomaly, v: $field.value, all: $features }
+
+    """
+
+private func useCase(_ change: (String) -> String = { $0 }) throws -> UseCase {
+    try UseCase.parse(change(definition), file: "/tmp/usecase.yaml")
+}
+
+private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predictor {
+    let set = useCase.plan.sets[0]
+    var random = SystemRandomNumberGenerator()
+    var rows: [Double] = []
+    for _ in 0..<400 { rows += set.features.map { _ in Double.random(in: 0...10, using: &random) } }
+    let plan = try TrainingPlan(
+        detector: .isolationForest, featureNames: set.features, threshold: .contamination(0.02), seed: 1, createdAt: 0)
+    let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: set.features.count), plan: plan)
+    let models = CurrentModels(sets: useCase.plan.sets.count)
+    models.put(try #require(LoadedModel(model, version: 3, features: set.features)), set: 0)
+    return Predictor(useCase, models, redis: redis, onlineTimeout: 1_000)
+}
+
+@Suite("scoring service") struct ScoringServiceTests {
+    private let metrics = APIMetrics(Metrics())
+    private let event = #"{"sensor":"a","at":1767268800000,"value":20,"meta":{"location":"in"}}"#
+
+    private func reply(_ predictor: inout Predictor, _ body: String, explaining: Bool = false) throws -> JSONValue {
+        try JSONValue.parse(predictor.predict(Array(body.utf8), explaining: explaining, metrics).body)
+    }
+
+    @Test("the features that need history are found, also through other features") func historyFeatures() throws {
+        let useCase = try useCase()
+        #expect(HistoryFeatures.of(useCase.features[0], schema: useCase.plan.schema) == [false, false, true, true, true])
+        let without = try self.useCaseWithoutHistory()
+        #expect(HistoryFeatures.of(without.features[0], schema: without.plan.schema) == [false, false])
+        #expect(OnlineJoin(without, set: 0, redis: RedisSettings(port: 1), timeout: 1) == nil)
+    }
+
+    private func useCaseWithoutHistory() throws -> UseCase {
+        try useCase { text in
+            text.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
+                !["step:", "usual:", "gap:"].contains { line.contains($0) }
+            }.joined(separator: "\n")
+        }
+    }
+
+    @Test("features that look back come from the online store, and an unknown entity says so") func join() throws {
+        let server = try RedisServer(appendOnly: false)
+        let settings = try RedisSettings(url: server.url)
+        let useCase = try useCase()
+        let features = useCase.plan.sets[0].features
+        var batch = OnlineBatch(features: features.count)
+        batch.add(entity: "a", id: "x:1", eventTime: 1, offset: 1, vector: [1, 2, 3, 4, 5])
+        _ = try OnlineStore(RedisClient(settings), useCase: useCase.name, set: "reading", features: features, timeToLive: 60_000).write(batch)
+        var predictor = try predictor(useCase, redis: settings)
+        let known = try reply(&predictor, event)
+        #expect(known["all"]?["value"]?.double == 20, "what the event says is its own")
+        #expect(known["all"]?["hot"]?.double == 33)
+        #expect(["step", "usual", "gap"].map { known["all"]?[$0]?.double } == [3, 4, 5])
+        #expect(known["online_features"] == nil)
+        let unknown = try reply(&predictor, event.replacing("\"a\"", with: "\"b\""))
+        #expect(unknown["online_features"]?.string == "unknown-entity")
+        #expect(unknown["all"]?["value"]?.double == 20 && unknown["all"]?["step"] == .null)
+        let both = try reply(&predictor, "[\(event),\(event.replacing("\"a\"", with: "\"b\""))]")
+        #expect(both[0] == known && both[1] == unknown)
+        #expect(try reply(&predictor, event, explaining: true)["explanation"]?["online_features"]?.string == "joined")
+        server.kill()
+        let begin = Clock.monotonicSeconds
+        for _ in 0..<50 { #expect(try reply(&predictor, event)["online_features"]?.string == "unavailable") }
+        #expect(Clock.monotonicSeconds - begin < 3, "a store that is away is not asked for each request")
+        try server.restart()
+        #expect(try withDeadline(5) { try reply(&predictor, event)["online_features"]?.string == "unknown-entity" })
+    }
+
+    @Test("errors name the path in the document, with the index in an array") func locations() throws {
+        var predictor = try predictor(useCase(), redis: RedisSettings(port: 1))
+        let bad = event.replacing("\"in\"", with: "5")
+        func places(_ body: String) throws -> [[String]] {
+            try (reply(&predictor, body)["detail"]?.array ?? []).map { entry in
+                (entry["loc"]?.array ?? []).map { $0.string ?? $0.integer.map(String.init) ?? "?" }
+            }
+        }
+        #expect(try places(bad) == [["body", "meta", "location"]])
+        #expect(try places("[\(event),\(bad)]") == [["body", "1", "meta", "location"]])
+        #expect(try places(event.replacing("\"location\"", with: "\"lokation\"")) == [["body", "meta", "lokation"]])
+    }
+
+    @Test("the JSON Schema says what the decoder accepts") func schema() throws {
+        let document = EventJSONSchema.document(try useCase())
+        #expect(document["required"] == ["sensor", "at", "value"])
+        let properties = try #require(document["properties"])
+        #expect(
+            properties["value"] == [
+                "type": "number", "description": "In degree.", "exclusiveMinimum": 0.0, "exclusiveMaximum": 100.0, "x-unit": "degree",
+            ])
+        #expect(properties["sensor"]?["minLength"]?.integer == 1)
+        #expect(properties["armed"]?["type"] == ["boolean", "null"])
+        let meta = try #require(properties["meta"])
+        #expect(meta["type"]?.string == "object" && meta["required"] == [] && meta["additionalProperties"]?.bool == false)
+        #expect(meta["properties"]?["location"]?["enum"] == ["in", "out", .null])
+        #expect(meta["properties"]?["floor"]?["default"]?.double == 0)
+    }
+
+    @Test("the example is an event that the decoder takes") func example() throws {
+        for useCase in [try useCase(), try UseCase.load("nyc-taxi"), try UseCase.load("battlefield")] {
+            let decoder = EventDecoder(schema: useCase.plan.schema)
+            #expect(decoder.decode(ExampleEvent.of(useCase).serialized), "\(decoder.errors)")
+        }
+    }
+
+    @Test("a window set is scored with what the online store has") func windowsOnly() throws {
+        let text = """
+            features:
+              minute:
+                window: { length: 60s }
+                level: mean(value)
+
+            """
+        let useCase = try useCase { definition in
+            let start = definition.firstRange(of: "features:")
+            let end = definition.firstRange(of: "detector:")
+            guard let start, let end else { return definition }
+            return definition[..<start.lowerBound] + text + definition[end.lowerBound...]
+        }
+        let server = try RedisServer(appendOnly: false)
+        let settings = try RedisSettings(url: server.url)
+        var batch = OnlineBatch(features: 1)
+        batch.add(entity: "a", id: "x:1", eventTime: 1, offset: 1, vector: [4.5])
+        _ = try OnlineStore(RedisClient(settings), useCase: useCase.name, set: "minute", features: ["level"], timeToLive: 60_000).write(batch)
+        var predictor = try predictor(useCase, redis: settings)
+        #expect(try reply(&predictor, event)["all"]?["level"]?.double == 4.5)
+        #expect(try reply(&predictor, event.replacing("\"a\"", with: "\"b\""))["online_features"]?.string == "unknown-entity")
+    }
+
+    @Test("tokens are equal only where every byte is") func tokens() {
+        let known = Array("0123456789abcdef".utf8)
+        for (sent, isEqual) in [
+            ("0123456789abcdef", true), ("0123456789abcdeF", false), ("0123456789abcde", false), ("0123456789abcdef0", false), ("", false),
+            ("0123456789abcdef0123456789abcdef", false),
+        ] {
+            #expect((BearerTokens.isEqual(Array(sent.utf8)[...], known) == 1) == isEqual, "\(sent)")
+        }
+    }
+
+    @Test(
+        "an origin is a scheme and a host, or * for all",
+        arguments: [
+            ("*", true), ("https://a.example", true), ("http://localhost:3000, https://b.example", true), ("", false), ("a.example", false),
+            ("https://a.example/", false), ("https://a.example/path", false), ("*, https://a.example", false),
+        ]) func origins(list: String, isGood: Bool)
+    {
+        #expect(((try? CrossOrigin(list)) != nil) == isGood)
+    }
+}
