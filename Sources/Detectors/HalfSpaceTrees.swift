@@ -122,15 +122,25 @@ public struct HalfSpaceTrees: StreamingDetector {
     @inline(__always)
     private func score(_ query: [Float], mass: (Int) -> Float) -> Double {
         let small = HalfSpaceTrees.smallShare * Float(window)
+        let (trees, depth, slots, nodes) = (trees, depth, slots, nodes)
         var sum: Float = 0
-        for tree in 0..<trees {
-            var node = 1
-            var level = 0
-            while level < depth, mass(tree * nodes + node) > small {
-                node = child(of: node, tree: tree, query)
-                level += 1
+        features.withUnsafeBufferPointer { features in
+            cuts.withUnsafeBufferPointer { cuts in
+                query.withUnsafeBufferPointer { query in
+                    for tree in 0..<trees {
+                        var node = 1
+                        var level = 0
+                        var own = mass(tree * nodes + node)
+                        while level < depth, own > small {
+                            let slot = tree * slots + node
+                            node = 2 * node + (query[Int(features[slot])] >= cuts[slot] ? 1 : 0)
+                            level += 1
+                            own = mass(tree * nodes + node)
+                        }
+                        sum += own * Float(1 << level)
+                    }
+                }
             }
-            sum += mass(tree * nodes + node) * Float(1 << level)
         }
         return 1 - Double(sum) / (Double(trees * window) * Double(1 << depth))
     }
@@ -148,19 +158,26 @@ public struct HalfSpaceTrees: StreamingDetector {
         if !accepts(state) { state = makeState() }
         scratch.reserve(floats: columns)
         for column in 0..<columns { scratch.floats[column] = Float(row[unchecked: column]) }
-        return score(scratch.floats) { Float(state.numbers[$0]) }
+        return state.numbers.withUnsafeBufferPointer { numbers in score(scratch.floats) { Float(numbers[$0]) } }
     }
 
     public func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState) {
         if !accepts(state) { state = makeState() }
         let half = masses.count
-        for tree in 0..<trees {
-            var node = 1
-            state.numbers[half + tree * nodes + node] += 1
-            for _ in 0..<depth {
-                let slot = tree * slots + node
-                node = 2 * node + (Float(row[unchecked: Int(features[slot])]) >= cuts[slot] ? 1 : 0)
-                state.numbers[half + tree * nodes + node] += 1
+        let (trees, depth, slots, nodes) = (trees, depth, slots, nodes)
+        state.numbers.withUnsafeMutableBufferPointer { numbers in
+            features.withUnsafeBufferPointer { features in
+                cuts.withUnsafeBufferPointer { cuts in
+                    for tree in 0..<trees {
+                        var node = 1
+                        numbers[half + tree * nodes + node] += 1
+                        for _ in 0..<depth {
+                            let slot = tree * slots + node
+                            node = 2 * node + (Float(row[unchecked: Int(features[slot])]) >= cuts[slot] ? 1 : 0)
+                            numbers[half + tree * nodes + node] += 1
+                        }
+                    }
+                }
             }
         }
         state.integers[0] += 1

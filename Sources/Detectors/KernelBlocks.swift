@@ -56,8 +56,9 @@ struct KernelBlocks: Sendable {
     @inline(__always)
     static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
         let clamped = x.replacing(with: -87, where: x .< -87)
-        let scaled = clamped * 1.4426950408889634
-        let whole = (scaled + 12582912) - 12582912
+        // Adding 1.5 × 2^23 rounds to a whole number and leaves it in the low bits; converting lane by lane would cost more than all the rest.
+        let shifted = clamped * 1.4426950408889634 + 12582912
+        let whole = shifted - 12582912
         let rest = (clamped - whole * 0.693359375) - whole * -2.12194440e-4
         var sum = SIMD8<Float>(repeating: 1.9875691500e-4)
         sum = sum * rest + 1.3981999507e-3
@@ -66,7 +67,7 @@ struct KernelBlocks: Sendable {
         sum = sum * rest + 1.6666665459e-1
         sum = sum * rest + 5.0000001201e-1
         sum = sum * rest * rest + rest + 1
-        let exponent = (SIMD8<Int32>(whole) &+ 127) &<< 23
+        let exponent = (unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- (0x4B40_0000 - 127)) &<< 23
         return sum * unsafeBitCast(exponent, to: SIMD8<Float>.self)
     }
 }
