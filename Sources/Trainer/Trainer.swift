@@ -5,7 +5,8 @@ import ServiceKit
         Subcommand.dispatch(
             "trainer", "Fits, calibrates and stores the models of a use case.",
             [
-                Subcommand("fit", "Fits the use case's detector on a CSV file and puts it into the model registry.") { try FitCommand($0).run() }
+                Subcommand("fit", "Fits the use case's detector on a CSV file and puts it into the model registry.") { try FitCommand($0).run() },
+                Subcommand("score", "Scores the rows of any CSV file: one line for each row.") { try ScoreCommand($0).run() },
             ])
     }
 }

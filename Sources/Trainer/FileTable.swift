@@ -1,0 +1,120 @@
+import CSVReader
+import Detectors
+import Features
+import UseCases
+
+/// A CSV file as the rows that a detector takes, and which of its rows are not among them.
+struct FileTable {
+    var table: ScoringTable
+    /// For each data row of the file its row in `table`; nil for a row that the format or the schema refused.
+    var places: [Int?] = []
+    /// Names of the columns of `table`.
+    var features: [String]
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Numbers for entities, the same in every file that is read with it.
+    struct Entities {
+        private var known: [String: Int32] = [:]
+        mutating func number(_ name: String) -> Int32 {
+            if let number = known[name] { return number }
+            let number = Int32(known.count)
+            known[name] = number
+            return number
+        }
+    }
+
+    /// Takes the numeric columns as they are.
+    /// - Parameter features: the columns to take; nil finds those whose every value is a number or empty, reading the file twice.
+    init(path: String, columns: ColumnChoice, features chosen: [String]?, entities: inout Entities) throws {
+        let features = try chosen ?? Self.numericColumns(path: path, columns: columns)
+        guard !features.isEmpty else { throw Failure(description: "\(path) has no column of numbers besides those that are excluded.") }
+        let reader = try CSVReader(path: path)
+        let time = try Self.index(of: columns.timestamp, in: reader)
+        let entity = try columns.entity.map { try Self.index(of: $0, in: reader) }
+        let indexes = try features.map { try Self.index(of: $0, in: reader) }
+        self.features = features
+        table = ScoringTable(matrix: FeatureMatrix(columns: features.count), times: [])
+        var row = [Double](repeating: .nan, count: features.count)
+        while let status = try reader.next() {
+            guard status == .ok, let when = Self.time(reader.bytes, reader.fields[time]) else {
+                places.append(nil)
+                continue
+            }
+            for (slot, index) in indexes.enumerated() { row[slot] = TextNumber.parse(reader.bytes, reader.fields[index]) ?? .nan }
+            places.append(table.matrix.rows)
+            table.matrix.append(row)
+            table.times.append(when)
+            if let entity { table.entities.append(entities.number(reader.string(entity))) }
+        }
+    }
+
+    /// Computes the features of a use case's first set of events, by the code that the stream uses.
+    init(path: String, useCase: UseCase, features: [String], entities: inout Entities) throws {
+        guard let set = useCase.plan.sets.firstIndex(where: { $0.scope == .event }) else {
+            throw Failure(description: "The use case \(useCase.name) has no feature set per event.")
+        }
+        let known = useCase.plan.sets[set].features
+        let indexes = features.compactMap { known.firstIndex(of: $0) }
+        var source: CSVSource?
+        if case .csv(let csv)? = useCase.source?.kind { source = csv }
+        let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
+        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns ?? [:])
+        let decoder = EventDecoder(schema: useCase.plan.schema)
+        let state = PartitionState(plan: useCase.plan)
+        var emissions = Emissions()
+        self.features = features
+        table = ScoringTable(matrix: FeatureMatrix(columns: features.count), times: [])
+        while let status = try reader.next() {
+            emissions.removeAll()
+            guard status == .ok, decoder.decode(columns: reader.bytes, reader.fields, binding),
+                state.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied,
+                let own = emissions.items.first(where: { $0.set == set && $0.kind == .event })
+            else {
+                places.append(nil)
+                continue
+            }
+            places.append(table.matrix.rows)
+            table.matrix.append(indexes.map { emissions.values[own.values.lowerBound + $0] })
+            table.times.append(decoder.eventTime)
+            table.entities.append(entities.number(String(decoding: decoder.entity, as: UTF8.self)))
+        }
+    }
+
+    private static func index(of column: String, in reader: CSVReader) throws -> Int {
+        if let index = reader.column(column) { return index }
+        throw Failure(
+            description: "\(reader.file) has no column \"\(column)\"; it has \(reader.columns.joined(separator: ", "))." + (reader.hint.map { " " + $0 } ?? ""))
+    }
+
+    /// A date, or a number that grows from row to row. Numbers with a fraction are taken as seconds.
+    private static func time(_ bytes: [UInt8], _ field: Range<Int>) -> Int64? {
+        guard let number = TextNumber.parse(bytes, field) else { return ISO8601.parse(bytes, field) }
+        guard number.magnitude < 1e15 else { return nil }
+        return number == number.rounded() ? Int64(number) : Int64((number * 1000).rounded())
+    }
+
+    /// Columns in which every value is a number or empty, and not every one empty.
+    private static func numericColumns(path: String, columns: ColumnChoice) throws -> [String] {
+        let reader = try CSVReader(path: path)
+        for name in columns.excluded where reader.column(name) == nil {
+            throw Failure(description: "\(path) has no column \"\(name)\" to exclude; it has \(reader.columns.joined(separator: ", ")).")
+        }
+        let left = Set(columns.excluded + [columns.timestamp] + (columns.entity.map { [$0] } ?? []))
+        var candidates = reader.columns.indices.filter { !left.contains(reader.columns[$0]) }
+        var numbers = Set<Int>()
+        while let status = try reader.next() {
+            guard status == .ok else { continue }
+            candidates.removeAll { index in
+                let field = reader.fields[index]
+                guard !field.isEmpty else { return false }
+                guard TextNumber.parse(reader.bytes, field) != nil else { return true }
+                numbers.insert(index)
+                return false
+            }
+        }
+        return candidates.filter { numbers.contains($0) }.map { reader.columns[$0] }
+    }
+}
