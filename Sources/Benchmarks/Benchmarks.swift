@@ -8,6 +8,7 @@ import ServiceKit
         do {
             switch arguments.first {
             case "api": try APIBenchmark(Array(arguments.dropFirst())).run()
+            case "stream": try StreamBenchmark(Array(arguments.dropFirst())).run()
             case "echo": try EchoServer(Array(arguments.dropFirst())).run()
             case "--version": print("benchmarks \(vyuhaVersion)")
             case "--help", nil: print(help)
@@ -25,6 +26,7 @@ import ServiceKit
         benchmarks: measures the suite against what it is compared with, on this machine and in one run.
 
         Usage: benchmarks api [options]     POST /predict against FastAPI servers with the same contract
+               benchmarks stream [options]  windows and expressions, topic to topic and in the library alone
                benchmarks echo --port N     the bare HTTP server, for comparison
                benchmarks api --help        every option
         """

@@ -144,7 +144,7 @@ private func absolute(_ path: String) throws -> String {
 }
 
 /// A TCP port of the loopback address that nobody uses at this moment.
-private func freePort() throws -> Int {
+func freePort() throws -> Int {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()

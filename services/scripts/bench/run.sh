@@ -13,4 +13,5 @@ if python=${VYUHA_BENCH_PYTHON:-$(services/scripts/bench/venv.sh)}; then
 else
     echo "SKIPPED the FastAPI servers: their packages are not installed; the ratios to them are left out." >&2
 fi
+.build/release/benchmarks stream --json .build/bench-stream.json
 exec .build/release/benchmarks api "${peers[@]}" "$@"

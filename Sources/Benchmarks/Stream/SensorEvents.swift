@@ -1,0 +1,73 @@
+import JSON
+import KafkaClient
+
+/// Sensor events of about 150 bytes, the same every time: the form and rate of `sensors.py` in the peers' measurements.
+struct SensorEvents {
+    let sensors: Int
+    /// Events of all sensors in one second of event time.
+    let perSecond: Double
+    private var state: UInt64 = 7
+
+    init(sensors: Int, perSecond: Double) {
+        self.sensors = sensors
+        self.perSecond = perSecond
+    }
+
+    /// Uniform in 0 ..< 1 (splitmix64, Steele et al. 2014).
+    private mutating func uniform() -> Double {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+    }
+
+    /// Number of the sensor that sends event `index`.
+    func sensor(_ index: Int) -> Int { index &* 7919 % sensors }
+
+    /// Three uniform numbers make a bell that is good enough for a load.
+    mutating func value() -> Double { 20 + (uniform() + uniform() + uniform() - 1.5) * 6 }
+
+    /// Event time in seconds.
+    func time(_ index: Int) -> Double { 1_700_000_000 + Double(index) / perSecond }
+
+    static func name(_ sensor: Int) -> String {
+        let digits = String(sensor)
+        return "sensor-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    }
+
+    /// Sends `count` events, each sensor to one partition.
+    mutating func fill(_ topic: String, partitions: Int, count: Int, through producer: KafkaProducer) throws {
+        let names = (0..<sensors).map { Array(Self.name($0).utf8) }
+        let places = (0..<sensors).map { "hall-" + String($0 % 40) }
+        var batch = OutgoingBatch(topics: [topic])
+        var json = JSONWriter(capacity: 256)
+        for index in 0..<count {
+            let sensor = sensor(index)
+            json.removeAll()
+            json.beginObject()
+            json.key("sensor_id")
+            json.value(utf8: names[sensor], 0..<names[sensor].count)
+            json.key("timestamp")
+            json.value((time(index) * 1000).rounded() / 1000)
+            json.key("metric")
+            json.value("temperature" as StaticString)
+            json.key("value")
+            json.value((value() * 1000).rounded() / 1000)
+            json.key("meta")
+            json.beginObject()
+            json.key("unit")
+            json.value("celsius" as StaticString)
+            json.key("location")
+            json.value(places[sensor])
+            json.endObject()
+            json.endObject()
+            batch.append(topic: 0, partition: Int32(sensor % partitions), key: names[sensor], value: json.bytes)
+            if batch.count == 1_000 || index == count - 1 {
+                try producer.send(batch)
+                batch.removeAll()
+            }
+        }
+        try producer.flush(timeout: 60_000)
+    }
+}
