@@ -37,7 +37,7 @@ import Testing
         #expect(missing.status == 404)
         #expect(missing.json?["type"]?.string == "about:blank" && missing.json?["title"]?.string == "Not Found")
         #expect(try api.get("/predict").status == 405)
-        for method in ["OPTIONS", "TRACE", "PATCH"] {
+        for method in ["OPTIONS", "TRACE", "PATCH", "QUERY"] {
             let answer = try api.exchange("\(method) /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             #expect(answer.hasPrefix("HTTP/1.1 405") && answer.contains("Allow: POST"), "\(answer)")
         }

@@ -64,6 +64,8 @@ struct APISettings: Sendable {
         server.tls = tls
         server.threads = threads
         server.maximumConnections = maximumConnections
+        // libmicrohttpd clears a connection's memory, twice this size, after each request.
+        server.maximumHeaderBytes = 8 << 10
         server.maximumRequests = maximumRequests
         server.idleTimeout = idleTimeout
         server.requestTimeout = requestTimeout
