@@ -15,8 +15,6 @@ final class Connection: @unchecked Sendable {
         case body
         /// The body is too large: it is thrown away and answered with 413.
         case tooLarge
-        /// The method is unknown: answered with 501.
-        case unknownMethod
         /// A response is queued.
         case answered
     }

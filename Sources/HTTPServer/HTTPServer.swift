@@ -5,7 +5,7 @@ import Synchronization
 /// An HTTP/1.1 server of a few threads ([libmicrohttpd](https://www.gnu.org/software/libmicrohttpd/), poll mode).
 ///
 /// The handler runs on the server's threads, one request at a time on each: while it works, the other connections of that thread
-/// wait, so it must be short and must not call ``stop(graceSeconds:)``. HEAD, 413, 431, 501, keep-alive and 100-continue are dealt
+/// wait, so it must be short and must not call ``stop(graceSeconds:)``. HEAD, 413, 431, keep-alive and 100-continue are dealt
 /// with here. Cost: about 7 µs of CPU for a request of 150 bytes, most of it in the kernel.
 public final class HTTPServer: Sendable {
     /// The port that it listens on.

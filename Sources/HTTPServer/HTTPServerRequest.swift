@@ -6,11 +6,11 @@ public enum HTTPServerMethod: Sendable, Equatable {
     /// GET, and HEAD, whose answer the server sends without its body.
     case get
     case post, put, delete, patch, options
-    /// TRACE or CONNECT: methods of HTTP that no path of ours takes, so that they are answered with 405.
+    /// Any other: no path of ours takes it, so that it is answered with 405.
     case other
 
-    /// The method by its name in the request line; nil for others, which the server answers with 501.
-    init?(_ name: UnsafePointer<CChar>) {
+    /// The method by its name in the request line.
+    init(_ name: UnsafePointer<CChar>) {
         func matches(_ method: StaticString) -> Bool {
             strcmp(name, UnsafeRawPointer(method.utf8Start).assumingMemoryBound(to: CChar.self)) == 0
         }
@@ -26,10 +26,8 @@ public enum HTTPServerMethod: Sendable, Equatable {
             self = .patch
         } else if matches("OPTIONS") {
             self = .options
-        } else if matches("TRACE") || matches("CONNECT") {
-            self = .other
         } else {
-            return nil
+            self = .other
         }
     }
 }

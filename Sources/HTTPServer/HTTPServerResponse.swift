@@ -68,7 +68,6 @@ public struct HTTPServerResponse: Sendable {
         case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"
         case 500: "Internal Server Error"
-        case 501: "Not Implemented"
         case 502: "Bad Gateway"
         case 503: "Service Unavailable"
         default: status < 500 ? "Client Error" : "Server Error"

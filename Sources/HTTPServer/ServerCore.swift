@@ -74,13 +74,9 @@ final class ServerCore: Sendable {
         let others = inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
         connection.reset()
         if others >= maximumRequests { return answer(connection, handle, .overloaded) }
-        guard let known = HTTPServerMethod(method) else {
-            connection.state = .unknownMethod
-            return .YES
-        }
-        connection.method = known
+        connection.method = HTTPServerMethod(method)
         connection.state = .body
-        if known == .get { return .YES }
+        if connection.method == .get { return .YES }
         guard let declared = length(handle), declared > maximumBodyBytes else { return .YES }
         connection.state = .tooLarge
         // A client that waits for 100, or sends more than is worth receiving, is answered now and the connection closed. Others
@@ -116,7 +112,6 @@ final class ServerCore: Sendable {
             connection.progress.wrappingAdd(1, ordering: .relaxed)
             return answer(connection, handle, response)
         case .tooLarge: return answer(connection, handle, .tooLarge)
-        case .unknownMethod: return answer(connection, handle, .notImplemented)
         case .receiving, .answered: return .YES
         }
     }
@@ -180,7 +175,6 @@ final class ServerCore: Sendable {
 
 extension HTTPServerResponse {
     fileprivate static var tooLarge: HTTPServerResponse { problem(413, "The body is larger than this server allows.") }
-    fileprivate static var notImplemented: HTTPServerResponse { problem(501, "This server does not know the method.") }
     fileprivate static var overloaded: HTTPServerResponse {
         problem(
             503, "This server has as many requests as it takes at a time; try again in a second.",

@@ -80,9 +80,9 @@ final class ScoringFixture {
     static func trip(_ changes: [String: JSONValue?] = [:]) -> String {
         var members: [JSONMember] = [
             JSONMember("pickup_time", "2019-01-01T00:00:50-05:00"), JSONMember("pickup_zone", 132), JSONMember("dropoff_zone", 140),
-            JSONMember("passengers", 1), JSONMember("rate", "jfk"), JSONMember("payment", "credit_card"), JSONMember("duration", 1858),
-            JSONMember("distance", 18), JSONMember("fare", 52), JSONMember("extras", 0.8), JSONMember("tip", 7), JSONMember("tolls", 0),
-            JSONMember("total", 59.8),
+            JSONMember("passengers", 1), JSONMember("rate_code", 2), JSONMember("payment_type", 1), JSONMember("duration", 1858),
+            JSONMember("distance", 18), JSONMember("fare", 52), JSONMember("mta_tax", 0.5), JSONMember("improvement_surcharge", 0.3),
+            JSONMember("tip", 7), JSONMember("tolls", 0), JSONMember("total", 59.8),
         ]
         for (name, value) in changes {
             members.removeAll { $0.name == name }

@@ -21,14 +21,17 @@ struct APISettings: Sendable {
 
     init(_ reader: inout SettingsReader, useCase: UseCase?) {
         tokens = reader.value(
-            "VYUHA_API_TOKENS_FILE", default: nil,
+            "VYUHA_API_TOKENS_FILE", default: Self.path("VYUHA_API_TOKENS_FILE"),
             "File of bearer tokens, one a line, for /predict and /model; reloaded when it changes; unset: no token is asked for."
         ) { try BearerTokens(file: $0) }
         crossOrigin = reader.value(
             "VYUHA_CORS_ORIGINS", default: nil, "Web origins whose pages may call, separated by commas, or *; unset: none."
         ) { try CrossOrigin($0) }
-        let certificate = reader.optionalString("VYUHA_TLS_CERTIFICATE_FILE", "Certificate chain, PEM; with it the port speaks HTTPS only.")
-        let key = reader.optionalString("VYUHA_TLS_KEY_FILE", "Private key of the certificate, PEM.")
+        let certificate = reader.value(
+            "VYUHA_TLS_CERTIFICATE_FILE", default: Self.path("VYUHA_TLS_CERTIFICATE_FILE"),
+            "Certificate chain, PEM; with it the port speaks HTTPS only."
+        ) { $0 }
+        let key = reader.value("VYUHA_TLS_KEY_FILE", default: Self.path("VYUHA_TLS_KEY_FILE"), "Private key of the certificate, PEM.") { $0 }
         var tls: HTTPServerTLS?
         if let certificate, let key {
             do {
@@ -59,11 +62,19 @@ struct APISettings: Sendable {
                 "VYUHA_ONLINE_TIMEOUT", default: "50ms", in: 1...10_000, "Longest wait of /predict for the online store.") ?? 50
     }
 
+    /// The path in a variable whose own name ends in `_FILE`. The reader takes such a variable for the content of a setting without the
+    /// ending and hides it, and a hidden file of tokens would leave the service open to everyone.
+    private static func path(_ variable: String) -> String? {
+        SettingsReader.processEnvironment()[variable].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     /// The server's part.
     func apply(to server: inout HTTPServerSettings) {
         server.tls = tls
         server.threads = threads
         server.maximumConnections = maximumConnections
+        // libmicrohttpd clears a connection's memory, twice this size, after each request.
+        server.maximumHeaderBytes = 8 << 10
         server.maximumRequests = maximumRequests
         server.idleTimeout = idleTimeout
         server.requestTimeout = requestTimeout

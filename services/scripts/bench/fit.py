@@ -22,9 +22,11 @@ train, out = sys.argv[1], sys.argv[2]
 rows = []
 with open(train, newline="") as file:
     for row in csv.DictReader(file):
-        numbers = {name: float(row[name]) for name in ("duration", "distance", "fare", "extras", "tip", "tolls", "total")}
-        if 0 <= numbers["duration"] <= 86400 and 0 <= numbers["distance"] <= 500:
-            rows.append(vector(**numbers))
+        duration, distance = float(row["duration_s"]), float(row["trip_distance"])
+        surcharges = sum(float(row[name]) for name in ("extra", "mta_tax", "improvement_surcharge", "congestion_surcharge"))
+        fare, tip, tolls, total = (float(row[name]) for name in ("fare_amount", "tip_amount", "tolls_amount", "total_amount"))
+        if 0 <= duration <= 86400 and 0 <= distance <= 500:
+            rows.append(vector(duration, distance, fare, surcharges, tip, tolls, total))
 x = np.array(rows)
 scaler = StandardScaler().fit(x)
 forest = IsolationForest(n_estimators=100, max_samples=256, contamination=0.02, random_state=7).fit(scaler.transform(x))

@@ -6,7 +6,6 @@ ENGINE=sklearn is the usual way, ENGINE=onnx the fastest that an expert would wr
 """
 import os
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 from fastapi import FastAPI
@@ -41,15 +40,18 @@ class Trip(BaseModel):
     pickup_zone: int = Field(ge=1, le=265)
     dropoff_zone: int = Field(ge=1, le=265)
     passengers: int = Field(ge=0, le=9)
-    rate: Literal["standard", "jfk", "newark", "nassau_westchester", "negotiated", "group", "unknown"]
-    payment: Literal["credit_card", "cash", "no_charge", "dispute"]
+    rate_code: int = Field(ge=1, le=99)
+    payment_type: int = Field(ge=1, le=6)
     duration: float = Field(ge=0, le=86400)
     distance: float = Field(ge=0, le=500)
     fare: float = Field(ge=-1000, le=5000)
-    extras: float = Field(ge=-100, le=200)
     tip: float = Field(ge=-500, le=2000)
     tolls: float = Field(ge=-200, le=1000)
     total: float = Field(ge=-1500, le=6000)
+    extra: float = Field(default=0, ge=-100, le=200)
+    mta_tax: float = Field(default=0, ge=-100, le=200)
+    improvement_surcharge: float = Field(default=0, ge=-100, le=200)
+    congestion_surcharge: float = Field(default=0, ge=-100, le=200)
 
 
 class Reply(BaseModel):
@@ -65,5 +67,6 @@ app = FastAPI()
 # async: scoring on the event loop; a plain def (thread pool) is slower here.
 @app.post("/predict", response_model=Reply)
 async def predict(trip: Trip):
-    value = score(vector(trip.duration, trip.distance, trip.fare, trip.extras, trip.tip, trip.tolls, trip.total))
+    surcharges = trip.extra + trip.mta_tax + trip.improvement_surcharge + trip.congestion_surcharge
+    value = score(vector(trip.duration, trip.distance, trip.fare, surcharges, trip.tip, trip.tolls, trip.total))
     return Reply(pickup_zone=trip.pickup_zone, anomaly_score=value, is_anomalous=value < 0, status="SUSPICIOUS" if value < 0 else "PLAUSIBLE")
