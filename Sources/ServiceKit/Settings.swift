@@ -216,7 +216,8 @@ public struct SettingsReader {
             all.append("Unknown option \(flag.name).\(hint)")
         }
         for extra in positionals { all.append("Unexpected argument \"\(extra)\". See --help.") }
-        let variables = definitions.compactMap(\.variable)
+        // Where use cases are looked up is read by the lookup itself, and one letter away from VYUHA_USE_CASE.
+        let variables = definitions.compactMap(\.variable) + ["VYUHA_USECASES"]
         for name in environment.keys.sorted() where name.hasPrefix("VYUHA_") && !name.hasPrefix("VYUHA_KAFKA_") && !variables.contains(name) {
             // Variables of other services share an environment file, so only a near miss is a mistake.
             if let near = Self.nearest(name, in: variables) { all.append("Unknown variable \(name). Did you mean \(near)?") }
