@@ -112,7 +112,10 @@ make_bases() {
         say "making the Swift base of this machine's toolchain"
         toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
         cp -a "$rootfs" "$work/swift"
-        chroot_install "$work/swift" binutils-gold git libc6-dev libgcc-12-dev libstdc++-12-dev libxml2 libncurses6 libedit2 libsqlite3-0 tzdata
+        # What the toolchain needs, and what setup.sh would install in the image, so that the build needs no network.
+        # shellcheck disable=SC2046  # a word is a package
+        chroot_install "$work/swift" binutils-gold git libc6-dev libgcc-12-dev libstdc++-12-dev libxml2 libncurses6 libedit2 libsqlite3-0 tzdata \
+            $(sed -n '/^packages=(/,/^)/p' services/scripts/setup.sh | sed -e 's/#.*//' -e '/[()]/d')
         tar -c -C "$work/swift" . -C / --exclude='*lldb*' --exclude='*sourcekit*' --exclude='*/bin/clangd' --exclude='*/bin/docc' \
             "${toolchain#/}" \
             | docker import --change "ENV PATH=$toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" - vyuha-stand-in/swift \

@@ -117,6 +117,16 @@ def metric(service, container, name):
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(name + r"[{ ]", line))
 
 
+def pause(container):
+    """cgroup v1's freezer gives up now and then on a busy machine (runc: "unable to freeze"); that is no finding about the suite."""
+    for attempt in range(5):
+        try:
+            return run("docker", "pause", container)
+        except Failed as failure:
+            if attempt == 4 or "unable to freeze" not in str(failure):
+                raise
+
+
 def published(service, port):
     return "http://" + compose("port", service, str(port)).replace("0.0.0.0", "127.0.0.1")
 
@@ -220,11 +230,14 @@ def alert_ids():
 
 
 def scale():
-    compose("up", "-d", "--no-build", "--no-recreate", "--scale", "stream-processor=3", "stream-processor")
-    replicas = containers("stream-processor")
-    check(len(replicas) == 3, "three stream processors run")
-    until(60, "each of the three has partitions and all are ready", lambda: all(
-        is_ready("stream-processor", replica) and metric("stream-processor", replica, "vyuha_assigned_partitions") > 0 for replica in replicas))
+    # One after the other: the stand-in broker's coordinator can hang for a minute when two members join within a second.
+    for count in (2, 3):
+        compose("up", "-d", "--no-build", "--no-recreate", "--scale", f"stream-processor={count}", "stream-processor")
+        replicas = containers("stream-processor")
+        check(len(replicas) == count, f"{count} stream processors run")
+        until(150, f"each of the {count} has partitions and all are ready", lambda: all(
+            is_ready("stream-processor", replica) and metric("stream-processor", replica, "vyuha_assigned_partitions") > 0 for replica in replicas))
+        time.sleep(3)
     say("     partitions: " + ", ".join(f"{metric('stream-processor', replica, 'vyuha_assigned_partitions'):.0f}" for replica in replicas))
     return replicas
 
@@ -240,7 +253,7 @@ def disturb(replicas):
     until(60, "a restarted scoring service is healthy again", lambda: health(scorer) == "healthy")
 
     writer = containers("feature-writer")[0]
-    run("docker", "pause", writer)
+    pause(writer)
     check(not is_ready("feature-writer", writer), "a paused feature writer does not answer")
     time.sleep(3)
     run("docker", "unpause", writer)
@@ -258,7 +271,7 @@ def disturb(replicas):
     until(60, "a restarted Redis is healthy", lambda: health(redis) == "healthy")
 
     kafka = containers("kafka")[0]
-    run("docker", "pause", kafka)
+    pause(kafka)
     time.sleep(3)
     run("docker", "unpause", kafka)
     for service in CONSUMERS:
