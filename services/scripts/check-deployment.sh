@@ -74,7 +74,7 @@ else
 fi
 if tool=$(find_tool yamllint); then run "yamllint" "$tool" -s -c compose/.yamllint "${yaml_files[@]}"; else skip yamllint; fi
 if tool=$(find_tool hadolint); then run "hadolint" "$tool" --config services/hadolint.yaml services/Dockerfile; else skip hadolint; fi
-if tool=$(find_tool shellcheck); then run "shellcheck" "$tool" "${scripts[@]}"; else skip shellcheck; fi
+if tool=$(find_tool shellcheck); then run "shellcheck" "$tool" --shell=bash "${scripts[@]}"; else skip shellcheck; fi
 if tool=$(find_tool promtool); then
     run "promtool check config" "$tool" check config $observability/prometheus/prometheus.yaml
     run "promtool test rules" "$tool" test rules $observability/prometheus/*.test.yaml

@@ -163,6 +163,19 @@ def check_compose():
     check(variables, "compose/.env has no variables.")
 
 
+def check_readmes():
+    """Every variable and metric that a service's own sources name is in its README."""
+    for name in SERVICES:
+        readme = ROOT / f"services/{name}/README.md"
+        text = (readme.read_text() if readme.is_file() else "") + (ROOT / "services/README.md").read_text()
+        for source in (ROOT / "Sources" / "".join(word.title() for word in name.split("-"))).rglob("*.swift"):
+            code = source.read_text()
+            settings = re.findall(r'"(VYUHA_[A-Z_]+)"', code)
+            metrics = re.findall(r'\.(?:counter|gauge|computed|histogram)\(\s*"([a-z_]+)"', code)
+            for word in {*settings, *metrics}:
+                check(f"`{word}" in text, f"services/{name}/README.md does not mention {word}.")
+
+
 def check_use_cases():
     """A Compose file per use case, and a use case per Compose file."""
     for folder in sorted((ROOT / "services/usecases").iterdir()):
@@ -208,7 +221,7 @@ if __name__ == "__main__":
         rows = [{"record": f"dashboard:expression:{number}", "expr": expression} for number, (_, expression) in enumerate(expressions())]
         print(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rows}]}))
     else:
-        for step in (check_schema, check_compose, check_use_cases, check_dashboards, check_metrics):
+        for step in (check_schema, check_compose, check_readmes, check_use_cases, check_dashboards, check_metrics):
             step()
         for sentence in mistakes:
             print(sentence)
