@@ -3,6 +3,7 @@
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
+# make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
 # Each target installs the Debian packages that it needs (services/scripts/setup.sh).
 
 USE_CASE   ?= nyc-taxi
@@ -11,7 +12,7 @@ SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test bench api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test deploy-test bench api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -20,9 +21,13 @@ build: setup
 	$(SWIFT) build $(RELEASE)
 
 test: setup
+	services/scripts/check-deployment.sh
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
 	$(SWIFT) test --skip-build --parallel
+
+deploy-test:
+	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
 
 bench: build
 	services/scripts/bench/run.sh

@@ -81,7 +81,8 @@ extension ProducerSettings {
             "--part", default: exportPath == nil ? "stream" : "training", of: ["stream", "training"],
             "Which simulation runs: the one that is scored, or the one that trains.")
         let fromStart = reader.toggle("--from-start", "Forget how far an earlier run came.")
-        let keepsPosition = environment["REDIS_URL"] != nil || CommandLine.arguments.contains { $0.hasPrefix("--redis-url") }
+        let keepsPosition =
+            environment["REDIS_URL"] != nil || environment["REDIS_URL_FILE"] != nil || CommandLine.arguments.contains { $0.hasPrefix("--redis-url") }
         // A file needs no endpoints of its own; a free port leaves the producer's to a producer that runs beside it.
         let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: exportPath == nil ? 9101 : 0)
 

@@ -34,7 +34,7 @@ public struct SettingsReader {
     ///   - arguments: without the program's name. `--flag value`, `--flag=value`, and `--flag` alone for switches.
     ///   - switches: flags that never take a value.
     public init(arguments: [String], environment: [String: String], switches: Set<String> = []) {
-        (self.environment, problems) = Self.withFiles(environment)
+        self.environment = environment
         var index = 0
         while index < arguments.count {
             let argument = arguments[index]
@@ -54,25 +54,20 @@ public struct SettingsReader {
         }
     }
 
-    /// Secrets as files (Docker, Kubernetes): `REDIS_URL_FILE=/run/secrets/redis_url` stands for `REDIS_URL` with the file's content without
-    /// its last line break. Holds for `REDIS_URL` and every `VYUHA_…`; to give both is a mistake.
-    private static func withFiles(_ environment: [String: String]) -> ([String: String], [String]) {
-        var result = environment
-        var problems: [String] = []
-        for (name, path) in environment where name.hasSuffix("_FILE") && (name.hasPrefix("VYUHA_") || name == "REDIS_URL_FILE") && !path.isEmpty {
-            let setting = String(name.dropLast(5))
-            result[name] = nil
-            guard environment[setting, default: ""].isEmpty else {
-                problems.append("\(setting) and \(name) are both set; give one of them.")
-                continue
-            }
-            guard let text = contents(of: path) else {
-                problems.append("\(name): the file \(path) cannot be read.")
-                continue
-            }
-            result[setting] = text
+    /// A secret as a file (Docker, Kubernetes): `REDIS_URL_FILE=/run/secrets/redis_url` stands for `REDIS_URL` with the file's content without
+    /// its last line break. Nil where no such variable is set; to give both is a mistake.
+    private mutating func secretFile(_ name: String) -> String? {
+        let variable = name + "_FILE"
+        guard let path = environment[variable], !path.isEmpty else { return nil }
+        guard environment[name, default: ""].isEmpty else {
+            problems.append("\(name) and \(variable) are both set; give one of them.")
+            return nil
         }
-        return (result, problems.sorted())
+        guard let text = Self.contents(of: path) else {
+            problems.append("\(variable): the file \(path) cannot be read.")
+            return nil
+        }
+        return text
     }
 
     /// A file of at most 64 KiB as text without its last line break, or nil.
@@ -114,7 +109,11 @@ public struct SettingsReader {
     ) -> T? {
         let flag = Self.flag(of: name)
         let variable = name.hasPrefix("--") ? nil : name
-        let found = take(flag) ?? variable.flatMap { environment[$0] }.flatMap { $0.isEmpty ? nil : $0 }
+        var found = take(flag) ?? variable.flatMap { environment[$0] }.flatMap { $0.isEmpty ? nil : $0 }
+        if secret, let variable {
+            let file = secretFile(variable)
+            found = found ?? file
+        }
         let text = found ?? fallback
         let shown = text.map { secret ? "<secret>" : $0 } ?? "(not set)"
         definitions.append(Definition(variable: variable, flag: flag, help: help, fallback: fallback, shown: shown, takesValue: true))
@@ -193,13 +192,20 @@ public struct SettingsReader {
         return positionals.isEmpty ? nil : positionals.removeFirst()
     }
 
-    /// All variables that start with `prefix`; shown in the report by name only, since a value may be a secret.
+    /// All variables that start with `prefix`; shown in the report by name only, since a value may be a secret. One whose name ends in `_FILE`
+    /// stands for the variable without that ending, see `secretFile`.
     mutating func passThrough(prefix: String) -> [(String, String)] {
-        let found = environment.filter { $0.key.hasPrefix(prefix) }.sorted { $0.key < $1.key }
-        for (name, _) in found {
+        var found: [(String, String)] = []
+        for (name, value) in environment.filter({ $0.key.hasPrefix(prefix) }).sorted(by: { $0.key < $1.key }) {
             definitions.append(Definition(variable: name, flag: name, help: "", fallback: nil, shown: "<set>", takesValue: true))
+            guard name.hasSuffix("_FILE") else {
+                found.append((name, value))
+                continue
+            }
+            let setting = String(name.dropLast(5))
+            if let text = secretFile(setting) { found.append((setting, text)) }
         }
-        return found.map { ($0.key, $0.value) }
+        return found
     }
 
     /// Adds a mistake that only the caller can see, such as two settings that exclude each other.
@@ -216,7 +222,8 @@ public struct SettingsReader {
             all.append("Unknown option \(flag.name).\(hint)")
         }
         for extra in positionals { all.append("Unexpected argument \"\(extra)\". See --help.") }
-        let variables = definitions.compactMap(\.variable)
+        // Where use cases are looked up is read by the lookup itself, and one letter away from VYUHA_USE_CASE.
+        let variables = definitions.compactMap(\.variable) + ["VYUHA_USECASES"]
         for name in environment.keys.sorted() where name.hasPrefix("VYUHA_") && !name.hasPrefix("VYUHA_KAFKA_") && !variables.contains(name) {
             // Variables of other services share an environment file, so only a near miss is a mistake.
             if let near = Self.nearest(name, in: variables) { all.append("Unknown variable \(name). Did you mean \(near)?") }

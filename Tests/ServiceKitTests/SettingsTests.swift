@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import ServiceKit
@@ -40,6 +41,34 @@ import Testing
         var reader = reader([], ["VYUHA_WEBHOOK_URL": "http://127.0.0.1/", "PATH": "/bin"])
         _ = reader.integer("VYUHA_BATCH_SIZE", default: 5, in: 1...10, "")
         try reader.finish()
+    }
+
+    @Test("a secret and a Kafka property may come from a file; other settings whose names end in _FILE are what they say")
+    func secretFiles() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "vyuha-secret-\(UUID().uuidString)").path
+        try Data("s3cret\n".utf8).write(to: URL(filePath: file))
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        var reader = reader(
+            [], ["REDIS_URL_FILE": file, "REDIS_URL": "", "VYUHA_KAFKA_SASL_PASSWORD_FILE": file, "VYUHA_API_TOKENS_FILE": "/tokens"])
+        let secret = reader.string("REDIS_URL", default: "", secret: true, "")
+        let path = reader.optionalString("VYUHA_API_TOKENS_FILE", "")
+        let properties = reader.kafkaProperties()
+        #expect(secret == "s3cret")
+        #expect(path == "/tokens")
+        #expect(properties.map(\.0) == ["sasl.password"] && properties.map(\.1) == ["s3cret"])
+        try reader.finish()
+    }
+
+    @Test("a secret given twice, or in a file that is not there, is a mistake")
+    func secretMistakes() {
+        var reader = reader([], ["REDIS_URL_FILE": "/nowhere", "REDIS_URL": "x", "VYUHA_TOKEN_FILE": "/nowhere"])
+        _ = reader.string("REDIS_URL", default: "", secret: true, "")
+        _ = reader.string("VYUHA_TOKEN", default: "", secret: true, "")
+        let error = #expect(throws: SettingsError.self) { try reader.finish() }
+        #expect(
+            error?.problems == [
+                "REDIS_URL and REDIS_URL_FILE are both set; give one of them.", "VYUHA_TOKEN_FILE: the file /nowhere cannot be read.",
+            ])
     }
 
     @Test("a switch takes no value, a setting needs one, a stray argument is refused")
