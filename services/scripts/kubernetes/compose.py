@@ -89,9 +89,7 @@ def pair(pod: str, container: dict, service: dict, theirs: dict[str, dict]) -> I
         if published and published != declared:
             yield f"port {', '.join(sorted(published))} is published by compose, {', '.join(sorted(declared))} declared here."
     if pod in ("topics", "train"):
-        plain = [word for word in service.get("command", []) if word != "--if-missing"]
-        same = [words(part) for part in plain] == [words(part) for part in container.get("args", [])]
-        if not same:
+        if [words(part) for part in service.get("command", [])] != [words(part) for part in container.get("args", [])]:
             yield f"the command is {container.get('args')} in Kubernetes and {service.get('command')} in compose."
 
 
