@@ -1,8 +1,11 @@
 """Renderings: Kustomize overlays with any set of components, and the Helm chart."""
+import hashlib
 import itertools
+import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,7 @@ OVERLAYS = ROOT / "k8s" / "overlays"
 USE_CASES = ROOT / "services" / "usecases"
 # Components that a user adds; `kafka-tls` is for an external Kafka only.
 OPTIONAL = ["network-policy", "autoscaling", "observability", "webhook"]
+GROUP = 4
 KAFKA = [[], ["external-kafka"], ["external-kafka", "kafka-tls"]]
 
 
@@ -114,17 +118,45 @@ def combinations(kubectl: str) -> list[Rendering]:
                     own["components"] = [moved(p) for p in fixed] + [os.path.relpath(p, folder) for p in extra]
                     (folder / "kustomization.yaml").write_text(yaml.safe_dump(own))
                     entries[key] = (overlay, [Path(p).name for p in fixed] + [*chosen, *kafka])
-    everything = work / "all"
-    everything.mkdir(parents=True, exist_ok=True)
-    (everything / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [f"../{key}" for key in entries]}))
     found: dict[str, list[dict]] = {key: [] for key in entries}
-    for item in kustomize(kubectl, everything):
+    # About 0.15 s of CPU each, so what was rendered from the same files is kept.
+    kept = work / f"{fingerprint(kubectl)}.json"
+    if kept.exists():
+        items = json.loads(kept.read_text())
+    else:
+        items = rendered(kubectl, work, list(entries))
+        for old in work.glob("*.json"):
+            old.unlink()
+        kept.write_text(json.dumps(items))
+    for item in items:
         namespace = item["metadata"]["name"] if item["kind"] == "Namespace" else item["metadata"]["namespace"]
         found[namespace].append(item)
     return [
         Rendering(f"{overlay} with {', '.join(components) or 'nothing'}", overlay, components, found[key], key, outside(components))
         for key, (overlay, components) in entries.items()
     ]
+
+
+def rendered(kubectl: str, work: Path, keys: list[str]) -> list[dict]:
+    """The objects of all these kustomizations. Several in one run save starts of kubectl; too many, and its search for equal names takes longer."""
+    groups = []
+    for start in range(0, len(keys), GROUP):
+        group = work / f"group-{start}"
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [f"../{key}" for key in keys[start : start + GROUP]]}))
+        groups.append(group)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(itertools.chain.from_iterable(pool.map(lambda group: kustomize(kubectl, group), groups)))
+
+
+def fingerprint(kubectl: str) -> str:
+    """Changes with every file that a rendering reads, with how the combinations are made, and with kubectl."""
+    total = hashlib.sha256(Path(kubectl).stat().st_mtime_ns.to_bytes(8, "big"))
+    files = [*(ROOT / "k8s").rglob("*"), *(ROOT / "compose").rglob("kustomization.yaml"), *(ROOT / "compose").rglob("*.json")]
+    files += [*USE_CASES.glob("*/*.yaml"), Path(__file__)]
+    for path in sorted(path for path in files if path.is_file()):
+        total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
 
 
 def chart(values: dict, title: str, use_case_name: str = "battlefield", namespace: str | None = None) -> Rendering:
