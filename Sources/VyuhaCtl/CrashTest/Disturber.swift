@@ -10,6 +10,9 @@ struct Disturber {
     /// have read anything new.
     private static let markAfter = 0.25
 
+    /// Seconds that new input is waited for: the service before this one may be down itself.
+    private static let patience = 30.0
+
     private enum Phase {
         case pause(until: Double)
         case marking(at: Double)
@@ -24,6 +27,8 @@ struct Disturber {
         var began = 0.0
         var name = ""
         var thawAt: Double?
+        /// In the topic that the service reads, at the disturbance.
+        var recordsBefore: Int64 = 0
     }
 
     struct Recovery {
@@ -55,8 +60,11 @@ struct Disturber {
             case .pause(let end) where now >= end:
                 courses[index].began = now
                 courses[index].phase = .marking(at: now + Self.markAfter)
+                courses[index].recordsBefore = watch.records(of: service, ends)
                 try disturb(&courses[index], fleet, now)
             case .marking(let at) where now >= at:
+                // Something new must have come, or having read everything would prove nothing.
+                guard watch.records(of: service, ends) > courses[index].recordsBefore || now >= at + Self.patience else { continue }
                 courses[index].phase = .recovering(ends)
             case .recovering(let mark):
                 let seconds = now - courses[index].began

@@ -33,6 +33,12 @@ struct GroupWatch {
         return mark.allSatisfy { $0.key.topic != topic || known[$0.key] ?? 0 >= $0.value }
     }
 
+    /// Records in the topic that the service reads.
+    func records(of service: String, _ ends: Ends) -> Int64 {
+        guard let topic = groups.first(where: { $0.service == service })?.topic else { return 0 }
+        return ends.reduce(0) { $1.key.topic == topic ? $0 + $1.value : $0 }
+    }
+
     func behind(_ mark: Ends) -> [(service: String, records: Int64)] {
         groups.map { group in
             (
