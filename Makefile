@@ -1,17 +1,19 @@
 # make demo    build and run the suite on one machine, on real taxi trips
 # make test    build and run every test
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
+# make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help)
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # Each target installs the Debian packages that it needs (services/scripts/setup.sh).
 
 USE_CASE   ?= nyc-taxi
 DEMO_FLAGS ?=
+CRASH_FLAGS ?=
 SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test bench api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test crash-test bench api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -23,6 +25,9 @@ test: setup
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
 	$(SWIFT) test --skip-build --parallel
+
+crash-test: build
+	.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 
 bench: build
 	services/scripts/bench/run.sh
