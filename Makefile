@@ -1,6 +1,7 @@
 # make demo    build and run the suite on one machine, on real taxi trips
 # make test    build and run every test
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
+# make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help)
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
@@ -8,11 +9,12 @@
 
 USE_CASE   ?= nyc-taxi
 DEMO_FLAGS ?=
+CRASH_FLAGS ?=
 SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test deploy-test bench api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test crash-test deploy-test bench api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -28,6 +30,9 @@ test: setup
 
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
+
+crash-test: build
+	.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 
 bench: build
 	services/scripts/bench/run.sh

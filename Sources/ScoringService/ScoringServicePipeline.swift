@@ -25,8 +25,8 @@ final class ScoringServicePipeline {
     private var reader: FeatureRecordReader
     private var scorers: Scorers
     private var rows: [RowsOfSet]
-    private var scores: [Double] = []
-    private var flags: [Bool] = []
+    /// The rows of all sets in the order of their records in the batch.
+    private var order: [(set: Int, row: Int)] = []
     private var latencies: [Double] = []
     private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
@@ -36,6 +36,8 @@ final class ScoringServicePipeline {
         var matrix: [Double] = []
         var text: [UInt8] = []
         var heads: [Head] = []
+        var scores: [Double] = []
+        var flags: [Bool] = []
 
         struct Head {
             var id: Range<Int>
@@ -62,6 +64,8 @@ final class ScoringServicePipeline {
             text.removeAll(keepingCapacity: true)
             heads.removeAll(keepingCapacity: true)
         }
+
+        mutating func score(by scorer: Scorer) { scorer.score(matrix, scores: &scores, flags: &flags) }
 
         /// Copies the text, since the reader reuses its own.
         mutating func keep(_ bytes: ArraySlice<UInt8>) -> Range<Int> {
@@ -97,9 +101,11 @@ final class ScoringServicePipeline {
         try loop.run { batch in
             scorers.refresh()
             for index in rows.indices { rows[index].removeAll() }
+            order.removeAll(keepingCapacity: true)
             for record in batch.records { read(record, of: batch) }
             let now = Clock.milliseconds
-            for set in rows.indices { score(set, now) }
+            for set in useCase.plan.sets.indices { score(set) }
+            writeAll(now)
             try outlet.deliver()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
@@ -131,68 +137,82 @@ final class ScoringServicePipeline {
         let id = rows[set].keep(reader.text[reader.id])
         let kind = rows[set].keep(reader.text[reader.kind])
         let entity = rows[set].keep(reader.text[reader.entity])
+        order.append((set, rows[set].heads.count))
         rows[set].heads.append(
             RowsOfSet.Head(
                 id: id, kind: kind, entity: entity, partition: record.partition, eventTime: reader.eventTime, window: reader.window,
                 producedAt: reader.producedAt, offset: reader.offset))
     }
 
-    /// Scores all rows of a set in one call and writes a record for each.
-    private func score(_ set: Int, _ now: Int64) {
-        guard !rows[set].heads.isEmpty else { return }
-        guard set < useCase.plan.sets.count else { return judgeSilence(set, now) }
-        guard let scorer = scorers[set] else { return }
-        scorer.score(rows[set].matrix, scores: &scores, flags: &flags)
-        let loaded = scorer.loaded
-        let writer = ScoreRecordWriter(
-            set: useCase.plan.sets[set].name, features: loaded.model.featureNames, statusNormal: useCase.status.normal,
-            statusAnomaly: useCase.status.anomaly, model: loaded.name, version: loaded.version)
-        rows[set].text.withUnsafeBytes { text in
-            for (row, head) in rows[set].heads.enumerated() {
-                let sure = confidence(score: scores[row], threshold: loaded.model.threshold)
-                let record = head.record(in: text, now, score: scores[row], isAnomaly: flags[row], confidence: sure)
-                send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
-                if service.log.level == .debug { trace(record) }
-                latencies.append(Double(now - head.producedAt) / 1000)
-                guard flags[row] else { continue }
-                let actual = scorer.values(row: row)
-                let explanation = loaded.model.explain(actual)
-                let reason = ScoreRecordWriter.Reason(
-                    actual: actual, expected: explanation.expected, contributions: explanation.contributions)
-                send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
-                metrics.anomalies.add()
+    /// Scores all rows of a set in one call.
+    private func score(_ set: Int) {
+        guard !rows[set].heads.isEmpty, let scorer = scorers[set] else { return }
+        rows[set].score(by: scorer)
+    }
+
+    /// Writes what a set's rows became, each in its place of the batch's order: an entity's records of several sets must stay in order,
+    /// since the alert sink takes what is older than it has seen for a repetition.
+    private func writeAll(_ now: Int64) {
+        let writers = rows.indices.map { writer(of: $0) }
+        for place in order {
+            guard let writer = writers[place.set] else { continue }
+            if place.set < useCase.plan.sets.count {
+                write(place.set, place.row, by: writer, now)
+            } else {
+                writeSilence(place.set, place.row, by: writer, now)
             }
         }
-        metrics.scores.add(rows[set].heads.count)
+        metrics.scores.add(order.count)
+    }
+
+    /// Nil for a set without records in this batch.
+    private func writer(of set: Int) -> ScoreRecordWriter? {
+        guard !rows[set].heads.isEmpty else { return nil }
+        let known = useCase.recordSets[set]
+        guard set < useCase.plan.sets.count else {
+            return ScoreRecordWriter(
+                set: known.name, features: known.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
+                model: Array("\"silence\"".utf8), version: 0)
+        }
+        guard let loaded = scorers[set]?.loaded else { return nil }
+        return ScoreRecordWriter(
+            set: known.name, features: loaded.model.featureNames, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
+            model: loaded.name, version: loaded.version)
+    }
+
+    private func write(_ set: Int, _ row: Int, by writer: ScoreRecordWriter, _ now: Int64) {
+        guard let scorer = scorers[set] else { return }
+        let (head, score, isAnomaly) = (rows[set].heads[row], rows[set].scores[row], rows[set].flags[row])
+        let sure = confidence(score: score, threshold: scorer.loaded.model.threshold)
+        rows[set].text.withUnsafeBytes { text in
+            let record = head.record(in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
+            latencies.append(Double(now - head.producedAt) / 1000)
+            guard isAnomaly else { return }
+            let actual = scorer.values(row: row)
+            let explanation = scorer.loaded.model.explain(actual)
+            let reason = ScoreRecordWriter.Reason(
+                actual: actual, expected: explanation.expected, contributions: explanation.contributions)
+            send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
+            metrics.anomalies.add()
+        }
     }
 
     /// Silence needs no model: what the stream processor reports is the anomaly, and `resumed` is its end.
-    private func judgeSilence(_ set: Int, _ now: Int64) {
-        let known = useCase.recordSets[set]
-        let writer = ScoreRecordWriter(
-            set: known.name, features: known.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
-            model: Array("\"silence\"".utf8), version: 0)
-        let nothing = [Double](repeating: .nan, count: known.features.count)
+    private func writeSilence(_ set: Int, _ row: Int, by writer: ScoreRecordWriter, _ now: Int64) {
+        let (head, width) = (rows[set].heads[row], useCase.recordSets[set].features.count)
         rows[set].text.withUnsafeBytes { text in
-            for (row, head) in rows[set].heads.enumerated() {
-                let isAnomaly = !text[head.kind].elementsEqual("resumed".utf8)
-                var record = head.record(in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
-                record.kindIsType = true
-                send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
-                guard isAnomaly else { continue }
-                let values = Array(rows[set].matrix[row * known.features.count..<(row + 1) * known.features.count])
-                let reason = ScoreRecordWriter.Reason(actual: values, expected: nothing, contributions: nothing.map { _ in 0 })
-                send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
-                metrics.anomalies.add()
-            }
+            let isAnomaly = !text[head.kind].elementsEqual("resumed".utf8)
+            var record = head.record(in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
+            record.kindIsType = true
+            send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
+            guard isAnomaly else { return }
+            let nothing = [Double](repeating: .nan, count: width)
+            let reason = ScoreRecordWriter.Reason(
+                actual: Array(rows[set].matrix[row * width..<(row + 1) * width]), expected: nothing, contributions: nothing.map { _ in 0 })
+            send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
+            metrics.anomalies.add()
         }
-        metrics.scores.add(rows[set].heads.count)
-    }
-
-    /// At level debug one line per event, under the id that the stream processor's and the alert's line show too.
-    private func trace(_ head: ScoreRecordWriter.Head) {
-        service.log.debug(
-            "event scored", ["id": String(decoding: head.id, as: UTF8.self), "score": head.score, "anomaly": head.isAnomaly, "offset": head.offset])
     }
 
     private func send(

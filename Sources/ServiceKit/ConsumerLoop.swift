@@ -73,6 +73,11 @@ public final class ConsumerLoop {
         while !service.life.isStopping {
             service.life.turned()
             try poll(consumer, into: &batch, timeout: Self.pollTimeout)
+            #if VYUHA_BROKEN_COMMIT_FIRST
+                // Wrong on purpose, so that `make crash-test` can show that it would notice: offsets first, effects later.
+                note(batch)
+                try commit(consumer, wait: true)
+            #endif
             if !batch.isEmpty, try handleUntilDone(batch, consumer, handle) {
                 note(batch)
                 processed.add(batch.count)

@@ -91,12 +91,17 @@ public final class StateStore {
     }
 
     /// A counter below our token means that Redis was emptied: nobody else can own the partition then, and the token is put back.
-    private static let fence = """
-        local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
-        if newest > tonumber(ARGV[1]) then return 0 end
-        if newest < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+    #if VYUHA_BROKEN_FENCING
+        // Wrong on purpose, so that `make crash-test` can show that it would notice: a former owner writes on.
+        private static let fence = ""
+    #else
+        private static let fence = """
+            local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+            if newest > tonumber(ARGV[1]) then return 0 end
+            if newest < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 
-        """
+            """
+    #endif
 
     /// KEYS: token, snapshot. ARGV: token, format, offset, whole?, part.
     private static let saveScript = RedisScript(

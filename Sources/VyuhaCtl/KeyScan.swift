@@ -24,6 +24,15 @@ enum KeyScan {
         return removed
     }
 
+    /// Calls `body` once with each key.
+    static func each(_ client: RedisClient, pattern: String, _ body: ([UInt8]) throws(RedisError) -> Void) throws(RedisError) {
+        var seen: Set<[UInt8]> = []
+        _ = try scan(client, pattern: pattern) { (keys: [[UInt8]]) throws(RedisError) -> Bool in
+            for key in keys where seen.insert(key).inserted { try body(key) }
+            return true
+        }
+    }
+
     /// - Returns: false when `body` ended it.
     private static func scan(
         _ client: RedisClient, pattern: String, _ body: ([[UInt8]]) throws(RedisError) -> Bool

@@ -1,0 +1,60 @@
+/// Something that happens to a service in the middle of its work.
+enum Disturbance: String, Sendable {
+    /// SIGKILL of one replica, which is then started again.
+    case kill
+    /// One more replica joins.
+    case scaleUp = "scale-up"
+    /// One replica is asked to leave (SIGTERM).
+    case scaleDown = "scale-down"
+    /// One of two replicas stands still for longer than its session (SIGSTOP, then SIGCONT): when it wakes up, its partitions have another
+    /// owner, and what it still had in mind must have no effect.
+    case freeze
+}
+
+/// What happens to each service, in what order, with pauses of random length: a function of the seed.
+///
+/// Services are disturbed independently of each other, so disturbances of several of them overlap.
+struct DisturbancePlan: Sendable, Equatable {
+    struct Step: Sendable, Equatable {
+        var disturbance: Disturbance
+        /// Seconds after the service has recovered from the step before.
+        var pause: Double
+        /// Chooses among the replicas.
+        var choice: Int
+    }
+
+    /// In the order of `ServicePlan.consumers`.
+    private(set) var steps: [[Step]]
+
+    /// - Parameters:
+    ///   - count: disturbances of all services together.
+    ///   - killsOnly: for brokers on which a replica cannot join and leave.
+    init(seed: UInt64, count: Int, killsOnly: Bool) {
+        var generator = SplitMix(state: seed)
+        // A frozen or killed replica has another one beside it in every second round, so that both ways of taking over are seen.
+        let stateful: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .freeze, .kill, .scaleDown]
+        let stateless: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .kill, .kill, .scaleDown]
+        let cycles = [stateful, [.kill], stateless, [.kill]]
+        steps = cycles.map { _ in [] }
+        // The short form begins with processor, scorer, writer.
+        for number in 0..<count {
+            let service = [0, 2, 1, 3][number % 4]
+            let cycle = cycles[service]
+            let pause = 0.3 + 2.7 * Double(generator.next() >> 11) * 0x1p-53
+            steps[service].append(
+                Step(disturbance: cycle[steps[service].count % cycle.count], pause: pause, choice: Int(generator.next() >> 33)))
+        }
+    }
+
+    /// splitmix64 (Steele, Lea, Flood 2014).
+    private struct SplitMix {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+            return z ^ (z >> 31)
+        }
+    }
+}

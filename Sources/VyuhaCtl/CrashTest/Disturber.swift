@@ -1,0 +1,104 @@
+import ServiceKit
+
+/// Carries out a plan: each service has its own course of pauses, disturbances and recoveries.
+struct Disturber {
+    /// Longest that a service may take to work again, seconds.
+    static let recoveryLimit = 90.0
+    /// How long a frozen replica stands still, seconds: longer than a session of 6 s and than the embedded broker takes to notice.
+    private static let freeze = 14.0
+    /// A service works again when it is through with what was there so long after the disturbance, seconds: until then it is not known to
+    /// have read anything new.
+    private static let markAfter = 0.25
+
+    /// Seconds that new input is waited for: the service before this one may be down itself.
+    private static let patience = 30.0
+
+    private enum Phase {
+        case pause(until: Double)
+        case marking(at: Double)
+        case recovering(GroupWatch.Ends)
+        case done
+    }
+
+    private struct Course {
+        let service: String
+        var steps: ArraySlice<DisturbancePlan.Step>
+        var phase: Phase
+        var began = 0.0
+        var name = ""
+        var thawAt: Double?
+        /// In the topic that the service reads, at the disturbance.
+        var recordsBefore: Int64 = 0
+    }
+
+    struct Recovery {
+        var disturbance: Disturbance
+        var seconds: Double
+    }
+
+    private var courses: [Course]
+    private(set) var recoveries: [Recovery] = []
+
+    init(_ plan: DisturbancePlan, now: Double) {
+        courses = zip(ServicePlan.consumers, plan.steps).map { service, steps in
+            Course(service: service, steps: steps[...], phase: steps.first.map { .pause(until: now + $0.pause) } ?? .done)
+        }
+    }
+
+    var isDone: Bool { courses.allSatisfy { if case .done = $0.phase { true } else { false } } }
+
+    /// One look at every service.
+    mutating func tick(_ fleet: Fleet, _ watch: GroupWatch, ends: GroupWatch.Ends, now: Double, say: (String) -> Void) throws(CommandError) {
+        for index in courses.indices {
+            let service = courses[index].service
+            if let thawAt = courses[index].thawAt, now >= thawAt {
+                courses[index].thawAt = nil
+                fleet.thaw(service)
+                courses[index].phase = .marking(at: now + Self.markAfter)
+            }
+            switch courses[index].phase {
+            case .pause(let end) where now >= end:
+                courses[index].began = now
+                courses[index].phase = .marking(at: now + Self.markAfter)
+                courses[index].recordsBefore = watch.records(of: service, ends)
+                try disturb(&courses[index], fleet, now)
+            case .marking(let at) where now >= at:
+                // Something new must have come, or having read everything would prove nothing.
+                guard watch.records(of: service, ends) > courses[index].recordsBefore || now >= at + Self.patience else { continue }
+                courses[index].phase = .recovering(ends)
+            case .recovering(let mark):
+                let seconds = now - courses[index].began
+                guard watch.isThrough(service, mark) else {
+                    guard seconds < Self.recoveryLimit else {
+                        throw CommandError("\(courses[index].name) did not recover within \(Int(Self.recoveryLimit)) s.")
+                    }
+                    continue
+                }
+                guard courses[index].thawAt == nil, let step = courses[index].steps.popFirst() else { continue }
+                recoveries.append(Recovery(disturbance: step.disturbance, seconds: seconds))
+                say("\(recoveries.count). \(step.disturbance.rawValue) \(courses[index].name): recovered after \(Seconds.text(seconds))")
+                courses[index].phase = courses[index].steps.first.map { .pause(until: now + $0.pause) } ?? .done
+            default: break
+            }
+        }
+    }
+
+    private func disturb(_ course: inout Course, _ fleet: Fleet, _ now: Double) throws(CommandError) {
+        guard let step = course.steps.first else { return }
+        switch step.disturbance {
+        case .kill: course.name = fleet.kill(course.service, choice: step.choice, now: now)
+        case .scaleUp:
+            course.name = course.service
+            try fleet.start(course.service)
+        case .scaleDown: course.name = fleet.leave(course.service, choice: step.choice)
+        case .freeze:
+            course.name = fleet.freeze(course.service, choice: step.choice)
+            course.thawAt = now + Self.freeze
+        }
+    }
+}
+
+enum Seconds {
+    /// "1.2 s".
+    static func text(_ seconds: Double) -> String { "\((seconds * 10).rounded() / 10) s" }
+}

@@ -1,0 +1,115 @@
+import Contracts
+import JSON
+import KafkaClient
+
+/// What a run has done to the world, by identity: every record of the derived topics and what Redis holds at the end.
+struct Effects {
+    /// One effect. Contents are compared by a 64-bit hash of their bytes without the fields that say when something was done.
+    struct Effect: Equatable {
+        var content: UInt64
+        /// How many raw records said it.
+        var records = 1
+        /// Whether they did not all say the same.
+        var contradicts = false
+        /// Where the first one was seen, for people who look into the records.
+        var place: String
+    }
+
+    /// By topic without the use case's name (or `redis`), then by `IdentityHash`.
+    private(set) var byKind: [String: [UInt64: Effect]] = [:]
+    private(set) var unreadable = 0
+    private let identity: JSONFields
+    /// When something was done, which differs between any two runs.
+    private static let times = ["\"scored_at\":", "\"alerted_at\":"].map { Array($0.utf8) }
+
+    init() throws(JSONError) { identity = try JSONFields(paths: ["id"]) }
+
+    /// - Parameter kind: `features`, `scores`, `anomalies`, `alerts` or `dead-letter`.
+    mutating func note(_ record: ConsumedRecord, of batch: borrowing RecordBatch, kind: String) {
+        let id: UInt64
+        if kind == "dead-letter" {
+            guard let range = batch.header("id", of: record) else { return unreadable += 1 }
+            id = IdentityHash.of(batch.bytes, range)
+        } else {
+            guard let value = record.value, case .ok = identity.read(batch.bytes, value), identity.slots[0].kind == .string else {
+                return unreadable += 1
+            }
+            id = IdentityHash.of(identity.text, identity.slots[0].text)
+        }
+        let content = record.value.map { Self.content(batch.bytes, $0, hasTimes: kind != "features" && kind != "dead-letter") } ?? 0
+        note(kind, id, content, place: "\(record.partition)@\(record.offset)")
+    }
+
+    mutating func note(_ kind: String, _ id: UInt64, _ content: UInt64, place: @autoclosure () -> String) {
+        if var known = byKind[kind, default: [:]][id] {
+            known.records += 1
+            known.contradicts = known.contradicts || known.content != content
+            byKind[kind, default: [:]][id] = known
+        } else {
+            byKind[kind, default: [:]][id] = Effect(content: content, place: place())
+        }
+    }
+
+    func count(_ kind: String) -> Int { byKind[kind]?.count ?? 0 }
+
+    /// Hash of the record without its times of doing.
+    static func content(_ bytes: [UInt8], _ range: Range<Int>, hasTimes: Bool) -> UInt64 {
+        guard hasTimes else { return IdentityHash.of(bytes, range) }
+        var kept: [UInt8] = []
+        kept.reserveCapacity(range.count)
+        var index = range.lowerBound
+        while index < range.upperBound {
+            // A quote inside a string is escaped, so the name of a field cannot be part of one.
+            if bytes[index] == UInt8(ascii: "\""), let name = times.first(where: { bytes[index..<range.upperBound].starts(with: $0) }) {
+                index += name.count
+                while index < range.upperBound, bytes[index] == UInt8(ascii: "-") || (48...57).contains(bytes[index]) { index += 1 }
+            } else {
+                kept.append(bytes[index])
+                index += 1
+            }
+        }
+        return IdentityHash.of(kept, 0..<kept.count)
+    }
+}
+
+/// What a disturbed run did otherwise than the undisturbed one.
+struct Verdict: Equatable {
+    /// Effects that are missing.
+    var lost = 0
+    /// Effects that should not be there; with exactly-once also records that are there twice.
+    var doubled = 0
+    /// Effects with another content, or with two.
+    var different = 0
+    /// Some of each, for people: kind, what is wrong, where.
+    var examples: [String] = []
+
+    var isClean: Bool { lost == 0 && doubled == 0 && different == 0 }
+
+    /// - Parameter once: kinds of which each raw record counts, because their services write them in transactions.
+    init(undisturbed: Effects, disturbed: Effects, once: Set<String> = []) {
+        for kind in Set(undisturbed.byKind.keys).union(disturbed.byKind.keys).sorted() {
+            let (wanted, found) = (undisturbed.byKind[kind] ?? [:], disturbed.byKind[kind] ?? [:])
+            for (id, effect) in wanted where found[id] == nil {
+                lost += 1
+                tell("\(kind): lost, undisturbed at \(effect.place)")
+            }
+            for (id, effect) in found {
+                guard let other = wanted[id] else {
+                    doubled += 1
+                    tell("\(kind): should not be there, disturbed at \(effect.place)")
+                    continue
+                }
+                if once.contains(kind), effect.records > 1 {
+                    doubled += effect.records - 1
+                    tell("\(kind): \(effect.records) records, disturbed at \(effect.place)")
+                }
+                if effect.contradicts || effect.content != other.content {
+                    different += 1
+                    tell("\(kind): different, undisturbed at \(other.place), disturbed at \(effect.place)")
+                }
+            }
+        }
+    }
+
+    private mutating func tell(_ sentence: String) { if examples.count < 12 { examples.append(sentence) } }
+}

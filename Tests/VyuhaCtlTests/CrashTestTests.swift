@@ -1,0 +1,67 @@
+import Testing
+
+@testable import VyuhaCtl
+
+@Suite("The plan of a crash test")
+struct DisturbancePlanTests {
+    @Test("is a function of the seed and disturbs every service")
+    func seeded() {
+        let plan = DisturbancePlan(seed: 7, count: 20, killsOnly: false)
+        #expect(plan == DisturbancePlan(seed: 7, count: 20, killsOnly: false))
+        #expect(plan != DisturbancePlan(seed: 8, count: 20, killsOnly: false))
+        #expect(plan.steps.map(\.count) == [5, 5, 5, 5])
+        #expect(plan.steps[0].map(\.disturbance) == [.kill, .scaleUp, .freeze, .kill, .scaleDown])
+        #expect(plan.steps[2].map(\.disturbance) == [.kill, .scaleUp, .kill, .kill, .scaleDown])
+        #expect(plan.steps.joined().allSatisfy { (0.3...3).contains($0.pause) && $0.choice >= 0 })
+    }
+
+    @Test("the short form kills processor, scorer and writer; in place there are only kills")
+    func short() {
+        #expect(DisturbancePlan(seed: 1, count: 3, killsOnly: false).steps.map(\.count) == [1, 1, 1, 0])
+        #expect(DisturbancePlan(seed: 1, count: 40, killsOnly: true).steps.joined().allSatisfy { $0.disturbance == .kill })
+    }
+}
+
+@Suite("The verdict of a crash test")
+struct VerdictTests {
+    private static func effects(_ entries: [(kind: String, id: UInt64, content: UInt64)]) throws -> Effects {
+        var effects = try Effects()
+        for entry in entries { effects.note(entry.kind, entry.id, entry.content, place: "0@0") }
+        return effects
+    }
+
+    @Test("repeated records are one effect, unless each raw record counts")
+    func repeats() throws {
+        let wanted = try Self.effects([("features", 1, 10), ("features", 2, 20)])
+        let found = try Self.effects([("features", 1, 10), ("features", 1, 10), ("features", 2, 20)])
+        #expect(Verdict(undisturbed: wanted, disturbed: found).isClean)
+        #expect(Verdict(undisturbed: wanted, disturbed: found, once: ["features"]).doubled == 1)
+        #expect(Verdict(undisturbed: wanted, disturbed: found, once: ["scores"]).isClean)
+    }
+
+    @Test("what is missing, what should not be there, and what says something else are told apart")
+    func differences() throws {
+        let wanted = try Self.effects([("features", 1, 10), ("features", 2, 20), ("scores", 2, 20), ("redis", 5, 50)])
+        let found = try Self.effects([("features", 1, 11), ("features", 3, 30), ("scores", 2, 20), ("scores", 2, 21), ("redis", 5, 50)])
+        let verdict = Verdict(undisturbed: wanted, disturbed: found)
+        #expect(verdict.lost == 1)
+        #expect(verdict.doubled == 1)
+        #expect(verdict.different == 2, "another content, and two contents")
+        #expect(verdict.examples.count == 4)
+    }
+
+    @Test("a whole kind that is missing is lost")
+    func missingKind() throws {
+        let wanted = try Self.effects([("alerts", 1, 1), ("alerts", 2, 2)])
+        #expect(Verdict(undisturbed: wanted, disturbed: try Effects()).lost == 2)
+    }
+
+    @Test("when something was done is no part of what was done")
+    func times() {
+        func content(_ text: String) -> UInt64 { Effects.content(Array(text.utf8), 0..<text.utf8.count, hasTimes: true) }
+        let one = content(#"{"id":"a","scored_at":1763718000123,"score":0.5}"#)
+        #expect(one == content(#"{"id":"a","scored_at":9,"score":0.5}"#))
+        #expect(one != content(#"{"id":"a","scored_at":9,"score":0.6}"#))
+        #expect(content(#"{"t":"\"scored_at\":1"}"#) != content(#"{"t":"\"scored_at\":2"}"#), "a text that looks like the field is compared")
+    }
+}
