@@ -75,7 +75,10 @@ let services: [Target] = [
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
     service(
         "VyuhaCtl",
-        ["UseCases", "Detectors", "ModelRegistry", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+        [
+            "UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "YAMLReader", "HTTPClient", "RedisClient", "KafkaClient",
+            "ServiceKit", "Contracts", "JSON",
+        ]),
     // Measures the others from outside, as their users see them.
     service(
         "Benchmarks",

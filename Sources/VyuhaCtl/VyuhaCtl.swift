@@ -13,6 +13,9 @@ struct VyuhaCtlMain {
                 Subcommand("topics", "Creates or lists the topics of a use case: create, list.") { try TopicsCommand.run($0) },
                 Subcommand("models", "Looks after the model registry: list, show, promote, rollback.") { try ModelsCommand.run($0) },
                 Subcommand("crash-test", "Proves that kills, freezes and changes of scale change no result.") { CrashTestCommand.run($0) },
+                Subcommand("usecase", "Checks a definition and its cases, or proposes one for a sample: check, infer.") {
+                    try UseCaseCommand.run($0)
+                },
                 Subcommand("reset", "Forgets everything about a use case: its records and its keys. Asks first.") {
                     try ResetCommand.run($0)
                 },
