@@ -86,7 +86,8 @@ struct FileTable {
     private static func index(of column: String, in reader: CSVReader) throws -> Int {
         if let index = reader.column(column) { return index }
         throw Failure(
-            description: "\(reader.file) has no column \"\(column)\"; it has \(reader.columns.joined(separator: ", "))." + (reader.hint.map { " " + $0 } ?? ""))
+            description: "\(reader.file) has no column \"\(column)\"; it has \(reader.columns.joined(separator: ", "))."
+                + (reader.hint.map { " " + $0 } ?? ""))
     }
 
     /// A date, or a number that grows from row to row. Numbers with a fraction are taken as seconds.

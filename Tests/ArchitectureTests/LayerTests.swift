@@ -8,7 +8,7 @@ private let layers: [[String]] = [
     ["JSON", "Contracts", "Features", "Detectors", "Simulation"],
     ["KafkaClient", "RedisClient", "HTTPClient", "HTTPServer", "YAMLReader", "CSVReader", "Compression", "ServiceKit"],
     ["UseCases", "FeatureStore", "ModelRegistry", "StateStore"],
-    ["Producer", "StreamProcessor", "FeatureWriter", "ScoringService", "AlertSink", "Trainer", "VyuhaCtl"],
+    ["Producer", "StreamProcessor", "FeatureWriter", "ScoringService", "AlertSink", "Trainer", "VyuhaCtl", "Benchmarks"],
 ]
 
 private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

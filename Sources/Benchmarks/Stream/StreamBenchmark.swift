@@ -64,7 +64,8 @@ struct StreamBenchmark {
         let service = try Child(
             "stream-processor", [".build/release/stream-processor"],
             environment: [
-                "VYUHA_USE_CASE": useCase.folder, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": "redis://127.0.0.1:\(redisPort)", "VYUHA_HOST": "127.0.0.1",
+                "VYUHA_USE_CASE": useCase.folder, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": "redis://127.0.0.1:\(redisPort)",
+                "VYUHA_HOST": "127.0.0.1",
                 "VYUHA_PORT": "\(port)", "VYUHA_LOG_FORMAT": "text", "VYUHA_KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range",
             ], log: ".build/bench-stream-processor.log")
         defer { service.stop() }
