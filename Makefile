@@ -1,5 +1,6 @@
 # make demo    build and run the suite on one machine, on real taxi trips
 # make test    build and run every test
+# make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help)
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
@@ -14,7 +15,7 @@ SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test crash-test deploy-test bench api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test check-kubernetes crash-test deploy-test bench api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -27,6 +28,10 @@ test: setup
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
 	$(SWIFT) test --skip-build --parallel
+	@$(MAKE) --no-print-directory check-kubernetes
+
+check-kubernetes:
+	@if command -v python3 >/dev/null; then services/scripts/check-kubernetes.py; else echo "kubernetes: skipped: python3 is not installed."; fi
 
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh

@@ -10,6 +10,7 @@ there is named as skipped. Exit status 1 where a check failed.
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from kubernetes import tools  # noqa: E402
 

@@ -15,6 +15,7 @@ cannot gain privileges, has a read-only root; lives within its memory limit unde
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from kubernetes import tools  # noqa: E402
 

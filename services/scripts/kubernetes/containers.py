@@ -225,7 +225,7 @@ class Pod:
 
     def stop(self) -> float:
         start = time.monotonic()
-        docker("stop", "--time", str(self.spec["terminationGracePeriodSeconds"]), self.id)
+        docker("stop", "-t", str(self.spec["terminationGracePeriodSeconds"]), self.id)
         code = docker("inspect", "--format", "{{.State.ExitCode}}", self.id)
         took = time.monotonic() - start
         if code != "0":

