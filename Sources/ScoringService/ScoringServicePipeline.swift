@@ -8,7 +8,7 @@ import UseCases
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
 /// State:     none beyond the current models
-/// Guarantee: at least once, in order per entity; one score per feature record, by distinct id; a model swap loses no record
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a model swap loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
     private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }
@@ -80,9 +80,10 @@ final class ScoringServicePipeline {
         let topics = Topics(useCase: useCase.name)
         let sets = useCase.plan.sets
         self.service = service
+        outlet = try Outlet(
+            settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
         loop = ConsumerLoop(
-            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch)
-        outlet = try Outlet(settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter])
+            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch, outlet: outlet)
         metrics = ScoringServiceMetrics(service.metrics)
         watcher = ModelWatcher(settings, service)
         models = settings.models

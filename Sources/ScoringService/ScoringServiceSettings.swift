@@ -12,6 +12,7 @@ struct ScoringServiceSettings: ServiceSettings {
     let modelPoll: Int
     /// The current models, shared between the stream and `POST /predict`.
     let models: CurrentModels
+    let delivery: Delivery
     let api: ScoringAPI
     let routes: AdminRoutes?
     private let http: APISettings
@@ -23,6 +24,7 @@ struct ScoringServiceSettings: ServiceSettings {
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
         let http = APISettings(&reader, useCase: useCase)
+        delivery = reader.delivery(common)
         guard let useCase, let common else { return nil }
         self.useCase = useCase
         self.common = common

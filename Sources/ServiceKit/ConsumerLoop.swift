@@ -6,6 +6,8 @@ import RedisClient
 /// - Offsets are committed only after `handle` returned, at most every `commitInterval`, before partitions are handed over, and at the end.
 /// - When `handle` throws something that may pass (Kafka or Redis away), the loop pauses its partitions, keeps polling so that the
 ///   membership lives on, and calls `handle` again with the same batch after a backoff. Effects must therefore be idempotent.
+/// - Exactly-once, each batch is one transaction of its outlet, with the offsets inside. When that must be aborted, the loop goes back to the
+///   committed offsets and to the state stored of them.
 /// - When partitions leave during that wait, the batch is given up: what was not committed is read again, here or elsewhere.
 /// - Any other error ends `run`.
 public final class ConsumerLoop {
@@ -25,6 +27,8 @@ public final class ConsumerLoop {
     private let rebalances: Counter
     private let partitions: Gauge
     private let owner: (any PartitionOwner)?
+    /// Exactly-once only.
+    private let transactions: Outlet?
     private var lagGauges: [TopicPartition: Gauge] = [:]
 
     /// Next offset to read, per partition, of what was handled and not yet committed.
@@ -44,9 +48,12 @@ public final class ConsumerLoop {
     ///   - group: consumer group, `<use case>.<service>`.
     ///   - batch: most records that one call of `handle` gets.
     ///   - owner: keeps state per partition; nil for a service that has none.
+    ///   - outlet: where `handle` sends its records, if they may have to share transactions with the offsets.
     public init(
-        _ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int, owner: (any PartitionOwner)? = nil
+        _ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int, owner: (any PartitionOwner)? = nil,
+        outlet: Outlet? = nil
     ) {
+        transactions = outlet?.isTransactional == true ? outlet : nil
         self.service = service
         self.owner = owner
         self.common = common
@@ -65,6 +72,7 @@ public final class ConsumerLoop {
         let kafka = service.logging(common.kafka)
         guard try KafkaAdmin(kafka).waitUntilReachable(service) else { return }
         service.life.obstacle = "waiting for partitions"
+        try transactions?.prepareTransactions()
         let consumer = try KafkaConsumer(kafka, group: group, instanceID: common.instanceID) { [unowned self] consumer, event in
             rebalanced(consumer, event)
         }
@@ -82,7 +90,7 @@ public final class ConsumerLoop {
                 note(batch)
                 processed.add(batch.count)
             }
-            try owner?.tick()
+            try tick(consumer)
             let now = Clock.monotonicSeconds
             if let owner, now - lastSettled >= owner.interval {
                 try settle(consumer, owner, isLast: false)
@@ -106,9 +114,14 @@ public final class ConsumerLoop {
         while true {
             do {
                 try handle(batch)
+                try transactions?.commit(offsets(after: batch), of: consumer)
                 if backoff.attempts > 0 { try resume(consumer) }
                 return true
             } catch  where Self.mayPass(error) {
+                if let transactions {
+                    try startOver(consumer, transactions, after: error)
+                    return false
+                }
                 if service.life.isStopping { return false }
                 if backoff.attempts == 0 {
                     service.log.warning("a batch waits because a server is away", ["error": "\(error)"])
@@ -129,9 +142,44 @@ public final class ConsumerLoop {
     /// Whether the same call may succeed later without anybody changing the data or the settings.
     private static func mayPass(_ error: any Error) -> Bool {
         switch error {
-        case let error as KafkaError: error.isRetryable && !error.isFatal
+        case let error as KafkaError: (error.isRetryable || error.requiresAbort) && !error.isFatal
         case let error as RedisError: error.isRetryable
         default: false
+        }
+    }
+
+    /// What the owner does without a record, in a transaction of its own.
+    private func tick(_ consumer: KafkaConsumer) throws {
+        guard let owner else { return }
+        do {
+            try owner.tick()
+            try transactions?.commit([], of: consumer)
+        } catch  where transactions != nil && Self.mayPass(error) {
+            if let transactions { try startOver(consumer, transactions, after: error) }
+        }
+    }
+
+    /// Aborts the transaction and goes back to the committed offsets and to the state stored of them, as after a crash.
+    private func startOver(_ consumer: KafkaConsumer, _ transactions: Outlet, after error: any Error) throws {
+        service.log.warning("a transaction is aborted and its records are read again", ["error": "\(error)"])
+        var backoff = Backoff()
+        while !service.life.isStopping {
+            retries.add()
+            do {
+                try transactions.abort()
+                let places = Array(assigned)
+                owner?.left(places)
+                settled.removeAll()
+                var starts = try take(consumer, places)
+                if owner == nil {
+                    starts = try consumer.committed(places, timeout: 10_000).map {
+                        PartitionOffset($0.topicPartition, $0.offset >= 0 ? $0.offset : PartitionOffset.beginning)
+                    }
+                }
+                return try consumer.seek(starts)
+            } catch  where Self.mayPass(error) {
+                Clock.sleep(milliseconds: backoff.next())
+            }
         }
     }
 
@@ -175,12 +223,22 @@ public final class ConsumerLoop {
         }
     }
 
+    /// The batch is done: its offsets are to be committed, or were with its transaction.
     private func note(_ batch: borrowing RecordBatch) {
+        for place in offsets(after: batch) {
+            if transactions == nil { pending[place.topicPartition] = place.offset } else { settled[place.topicPartition] = place.offset }
+        }
+    }
+
+    /// Next offset to read of each partition in the batch. What only rebuilt state was committed before.
+    private func offsets(after batch: borrowing RecordBatch) -> [PartitionOffset] {
+        var next: [TopicPartition: Int64] = [:]
         for record in batch.records {
             // Offsets of a partition grow within a batch, so the last assignment wins.
             let partition = TopicPartition(batch.topics[record.topic], record.partition)
-            if record.offset >= floors[partition] ?? 0 { pending[partition] = record.offset + 1 }
+            if record.offset >= floors[partition] ?? 0 { next[partition] = record.offset + 1 }
         }
+        return next.map { PartitionOffset($0.key, $0.value) }
     }
 
     private func commit(_ consumer: KafkaConsumer, wait: Bool) throws {
@@ -200,7 +258,12 @@ public final class ConsumerLoop {
     /// Commits for certain, then lets the owner store its state, which must never cover more than what is committed.
     private func settle(_ consumer: KafkaConsumer, _ owner: any PartitionOwner, isLast: Bool) throws {
         lastSettled = Clock.monotonicSeconds
-        try commit(consumer, wait: true)
+        if transactions == nil {
+            // A commit that was not waited for may have failed, as during a rebalance: everything is committed once more.
+            pending.merge(settled) { newest, _ in newest }
+            settled.removeAll(keepingCapacity: true)
+            try commit(consumer, wait: true)
+        }
         guard pending.isEmpty, !settled.isEmpty else { return }
         try owner.committed(settled, isLast: isLast)
         settled.removeAll(keepingCapacity: true)

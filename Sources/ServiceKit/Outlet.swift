@@ -3,25 +3,34 @@ import KafkaClient
 
 /// Where a service's records go: queued in batches, waited for until the brokers have them.
 public final class Outlet {
-    private let producer: KafkaProducer
-    private let service: Service
+    let producer: KafkaProducer
+    let service: Service
+    /// Exactly-once: see `Outlet+Transactions.swift`.
+    let isTransactional: Bool
+    var isOpen = false
     /// What is to be sent; fill it, then `deliver()`.
     public var batch: OutgoingBatch
 
     /// - Parameter topics: indexed by `append(topic:…)` of the batch.
-    public init(_ common: CommonSettings, _ service: Service, topics: [String]) throws(KafkaError) {
+    public init(
+        _ common: CommonSettings, _ service: Service, topics: [String], delivery: Delivery = .atLeastOnce
+    ) throws(KafkaError) {
         self.service = service
-        producer = try KafkaProducer(service.logging(common.kafka))
+        isTransactional = delivery == .exactlyOnce
+        let id = isTransactional ? "\(common.useCaseName).\(service.name).\(common.instanceID ?? "")" : nil
+        producer = try KafkaProducer(service.logging(common.kafka), transactionalID: id)
         batch = OutgoingBatch(topics: topics)
     }
 
-    /// Sends the batch and waits until every record is on the broker; the batch is empty afterwards.
+    /// Sends the batch and waits until every record is on the broker; the batch is empty afterwards. Exactly-once it only hands the records
+    /// over: the loop's commit is what waits.
     ///
     /// A broker that is away is waited for. Throws a retryable error when the service is asked to stop meanwhile: what was not
     /// acknowledged must then not be committed.
     public func deliver() throws(KafkaError) {
         defer { batch.removeAll() }
         guard batch.count > 0 else { return }
+        try begin()
         var start = 0
         var ticket = DeliveryTicket.none
         while true {
@@ -34,6 +43,7 @@ public final class Outlet {
                 service.life.turned()
             }
         }
+        if isTransactional { return }
         while true {
             do {
                 return try producer.waitForDelivery(of: ticket, timeout: 200)

@@ -9,7 +9,8 @@ import UseCases
 /// In:        `<uc>.events`, keyed by entity
 /// Out:       `<uc>.features` (same partition), `<uc>.dead-letter`
 /// State:     windows and histories per partition, snapshots in Redis; none where features need only their own event
-/// Guarantee: at least once, in order per entity; every event is in features or dead letters, by distinct id; a window is emitted once
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; every event is in features or dead
+///            letters, by distinct id; a window is emitted once
 /// On error:  a bad or late event is a dead letter and the partition goes on; Kafka or Redis away: waits, commits nothing
 final class StreamProcessorPipeline {
     private enum Topic { static let features = 0, deadLetter = 1 }
@@ -33,7 +34,7 @@ final class StreamProcessorPipeline {
         let topics = Topics(useCase: useCase.name)
         self.service = service
         self.settings = settings
-        outlet = try Outlet(settings.common, service, topics: [topics.features, topics.deadLetter])
+        outlet = try Outlet(settings.common, service, topics: [topics.features, topics.deadLetter], delivery: settings.delivery)
         metrics = StreamProcessorMetrics(service.metrics)
         decoder = EventDecoder(schema: useCase.plan.schema)
         writers = FeatureWriters(useCase.plan)
@@ -52,7 +53,7 @@ final class StreamProcessorPipeline {
         }
         let loop = ConsumerLoop(
             settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
-            batch: settings.batch, owner: partitions)
+            batch: settings.batch, owner: partitions, outlet: outlet)
         try loop.run { batch in
             let now = Clock.milliseconds
             for record in batch.records { try process(record, of: batch, now) }

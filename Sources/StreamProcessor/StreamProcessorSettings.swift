@@ -13,6 +13,7 @@ struct StreamProcessorSettings: ServiceSettings {
     let snapshotInterval: Int
     /// Milliseconds without an event after which a partition's event time goes on with the clock, so that its windows close.
     let idleTimeout: Int
+    let delivery: Delivery
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
@@ -28,6 +29,7 @@ struct StreamProcessorSettings: ServiceSettings {
                 "VYUHA_IDLE_TIMEOUT", default: "30s", in: 1_000...86_400_000,
                 "Time without events after which a partition's windows close by the clock.")
             ?? 30_000
+        delivery = reader.delivery(common)
         guard let useCase, let common else { return nil }
         self.useCase = useCase
         self.common = common

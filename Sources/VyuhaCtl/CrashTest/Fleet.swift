@@ -17,6 +17,9 @@ final class Fleet {
     /// Static membership: a replica that is started again takes its partitions back at once.
     private let isStatic: Bool
     private let delivery: String
+    /// Seconds after which a killed replica is started again. Dynamic members of the embedded broker must outlast the dead one's session:
+    /// it can make a dead member the leader of its group, and waits for it for ever once another has joined.
+    private var restartAfter: Double { plan.isEmbedded && !isStatic ? 8 : 0.3 }
     private var replicas: [Replica] = []
     /// Killed replicas and when they come back, monotonic seconds.
     private var due: [(service: String, number: Int, at: Double)] = []
@@ -63,7 +66,7 @@ final class Fleet {
         guard let index = pick(service, choice) else { return service }
         replicas[index].isEnding = true
         ChildProcess.signal(replicas[index].pid, SIGKILL)
-        due.append((service, replicas[index].number, now + 0.3))
+        due.append((service, replicas[index].number, now + restartAfter))
         return name(index)
     }
 
