@@ -115,7 +115,7 @@ final class APIServers {
         let probe = [
             "wrk", "-t1", "-c1", "-d1s", "-s", options.root + "/services/scripts/bench/predict.lua", "http://127.0.0.1:\(port)/predict",
         ]
-        for _ in 0..<30 {
+        for _ in 0..<100 {
             guard child.isRunning else { throw BenchmarkError("\(title) ended at its start: \(child.output.suffix(400))") }
             let answer = try? Child("wrk", probe, log: folder + "/probe.log").finish()
             let numbers = answer?.split(separator: "\n").first { $0.hasPrefix("RESULT ") }?.split(separator: " ").compactMap { Int($0) }
