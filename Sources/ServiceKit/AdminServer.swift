@@ -12,8 +12,7 @@ struct AdminServer {
     /// A loop that has not turned for this long is stuck: longer than any bounded wait in a pipeline.
     private static let staleAfter = 60.0
 
-    init(_ address: (host: String, port: Int), service: Service, routes: AdminRoutes?) throws {
-        let settings = HTTPServerSettings(host: address.host, port: address.port)
+    init(_ settings: HTTPServerSettings, service: Service, routes: AdminRoutes?) throws {
         server = try HTTPServer(settings) { request in
             if let response = routes?(request, service) { return response }
             let known = request.isPath("/health") || request.isPath("/ready") || request.isPath("/metrics")

@@ -1,4 +1,5 @@
 import Glibc
+import HTTPServer
 import KafkaClient
 import RedisClient
 
@@ -39,7 +40,9 @@ public struct Service: Sendable {
         service.registerLife()
         service.life.stopOnSignals(grace: 10, log: service.log)
         do {
-            let admin = try AdminServer(common.adminAddress, service: service, routes: parsed.routes)
+            var server = HTTPServerSettings(host: common.adminAddress.host, port: common.adminAddress.port)
+            parsed.configure(&server)
+            let admin = try AdminServer(server, service: service, routes: parsed.routes)
             service.log.info("started", ["version": vyuhaVersion, "use_case": common.useCaseName, "port": admin.port])
             try pipeline(parsed, service)
             service.life.stop()
@@ -119,10 +122,13 @@ public protocol ServiceSettings {
     var common: CommonSettings { get }
     /// More endpoints on the admin port; none by default.
     var routes: AdminRoutes? { get }
+    /// What the service's HTTP server has besides address and port: limits, TLS. Changes nothing by default.
+    func configure(_ server: inout HTTPServerSettings)
 }
 
 extension ServiceSettings {
     public var routes: AdminRoutes? { nil }
+    public func configure(_ server: inout HTTPServerSettings) {}
 }
 
 /// Settings that every service has.

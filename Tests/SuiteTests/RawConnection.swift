@@ -45,4 +45,11 @@ final class RawConnection {
             received += part[..<count]
         }
     }
+
+    /// True where the service has ended the connection by now; does not wait.
+    var hasEnded: Bool {
+        var byte: UInt8 = 0
+        let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK))
+        return count == 0 || (count < 0 && errno != EAGAIN)
+    }
 }
