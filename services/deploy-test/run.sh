@@ -156,3 +156,6 @@ for target in producer stream-processor feature-writer scoring-service alert-sin
 done
 export VYUHA_VERSION=deploy-test
 python "$here/scenario.py" "${USE_CASE:-nyc-taxi}"
+# The same images once more, as the pods of the Kubernetes manifests.
+say "the pods of k8s/overlays/${USE_CASE:-nyc-taxi}"
+services/scripts/manifest-containers.py run "${USE_CASE:-nyc-taxi}"

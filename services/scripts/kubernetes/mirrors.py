@@ -1,4 +1,5 @@
 """Files that Kustomize cannot reach where they live: alerting rules and dashboards of compose/, mirrored into the observability component."""
+import re
 from collections.abc import Iterator
 
 import yaml
@@ -7,6 +8,7 @@ from .render import LOADER
 from .tools import ROOT
 
 RULES = ROOT / "compose/observability/prometheus/rules.yaml"
+DASHBOARDS = ROOT / "compose/observability/grafana/dashboards"
 MIRROR = ROOT / "k8s/components/observability/prometheus-rule.yaml"
 HEAD = """# Mirror of compose/observability/prometheus/rules.yaml; `services/scripts/check-kubernetes.py --write` makes it, the checks compare it.
 apiVersion: monitoring.coreos.com/v1
@@ -24,6 +26,9 @@ def mirrored() -> str:
 
 
 def faults(write: bool) -> Iterator[str]:
+    named = re.findall(r"files: \[([\w-]+\.json)\]", (DASHBOARDS / "kustomization.yaml").read_text())
+    for name in sorted(set(named) ^ {path.name for path in DASHBOARDS.glob("*.json")}):
+        yield f"{DASHBOARDS.relative_to(ROOT)}/kustomization.yaml and the folder differ in {name}."
     if not RULES.exists():
         return
     if write:
