@@ -99,7 +99,8 @@ final class CrashRun {
     }
 
     /// Waits until everything that was put in has had its effects, ends the services and takes stock.
-    func finish() throws {
+    /// - Parameter quiet: seconds without a new record after which nothing more is expected.
+    func finish(quiet: Double) throws {
         let deadline = Clock.monotonicSeconds + Self.drainLimit
         var quietSince: Double?
         while true {
@@ -109,7 +110,7 @@ final class CrashRun {
             let isThrough = ServicePlan.consumers.allSatisfy { watch.isThrough($0, ends) }
             let isQuiet = try before == ends && batch.isEmpty && isThrough && waitingAlerts() == 0
             quietSince = isQuiet ? quietSince ?? now : nil
-            if let quietSince, now - quietSince > 2 { break }
+            if let quietSince, now - quietSince > quiet { break }
             guard now < deadline else {
                 let behind = watch.behind(ends).filter { $0.records > 0 }.map { "\($0.service) by \($0.records)" }
                 throw CommandError(

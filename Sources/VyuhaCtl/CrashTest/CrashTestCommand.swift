@@ -10,7 +10,7 @@ enum CrashTestCommand {
             "vyuhactl crash-test",
             "Runs the same input through a chain whose services are killed, frozen and scaled at random moments, and through one that is left "
                 + "alone, and compares every feature, score, online value and alert. Brings its own Redis, and its own broker unless "
-                + "KAFKA_BOOTSTRAP_SERVERS is set; topics of the same names are deleted there first.",
+                + "KAFKA_BOOTSTRAP_SERVERS is set; there it makes topics of its own and deletes them at the end.",
             arguments: arguments, CrashTestSettings.init)
         exit(CrashTest(settings).run())
     }

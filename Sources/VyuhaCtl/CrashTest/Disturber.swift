@@ -6,16 +6,17 @@ struct Disturber {
     static let recoveryLimit = 90.0
     /// How long a frozen replica stands still, seconds: longer than a session of 6 s and than the embedded broker takes to notice.
     private static let freeze = 14.0
-    /// A service works again when it is through with what was there so long after the disturbance, seconds: until then it is not known to
-    /// have read anything new.
-    private static let markAfter = 0.25
+    /// A service works again when it is through with records that the rig first saw so long after the disturbance, seconds: what came before
+    /// it may have been read by the replica that was killed.
+    private static let markAfter = 0.5
 
     /// Seconds that new input is waited for: the service before this one may be down itself.
     private static let patience = 30.0
 
     private enum Phase {
         case pause(until: Double)
-        case marking(at: Double)
+        case settling(until: Double)
+        case marking(since: Double)
         case recovering(GroupWatch.Ends)
         case done
     }
@@ -27,7 +28,7 @@ struct Disturber {
         var began = 0.0
         var name = ""
         var thawAt: Double?
-        /// In the topic that the service reads, at the disturbance.
+        /// In the topic that the service reads, soon after the disturbance.
         var recordsBefore: Int64 = 0
     }
 
@@ -54,17 +55,19 @@ struct Disturber {
             if let thawAt = courses[index].thawAt, now >= thawAt {
                 courses[index].thawAt = nil
                 fleet.thaw(service)
-                courses[index].phase = .marking(at: now + Self.markAfter)
+                courses[index].phase = .settling(until: now + Self.markAfter)
             }
             switch courses[index].phase {
             case .pause(let end) where now >= end:
                 courses[index].began = now
-                courses[index].phase = .marking(at: now + Self.markAfter)
-                courses[index].recordsBefore = watch.records(of: service, ends)
+                courses[index].phase = .settling(until: now + Self.markAfter)
                 try disturb(&courses[index], fleet, now)
-            case .marking(let at) where now >= at:
+            case .settling(let end) where now >= end:
+                courses[index].recordsBefore = watch.records(of: service, ends)
+                courses[index].phase = .marking(since: now)
+            case .marking(let start):
                 // Something new must have come, or having read everything would prove nothing.
-                guard watch.records(of: service, ends) > courses[index].recordsBefore || now >= at + Self.patience else { continue }
+                guard watch.records(of: service, ends) > courses[index].recordsBefore || now >= start + Self.patience else { continue }
                 courses[index].phase = .recovering(ends)
             case .recovering(let mark):
                 let seconds = now - courses[index].began
