@@ -1,6 +1,7 @@
 import CSVReader
 import Detectors
 import Features
+import ServiceKit
 import UseCases
 
 /// A CSV file as the rows that a detector takes, and which of its rows are not among them.
@@ -83,7 +84,7 @@ struct FileTable {
         }
     }
 
-    private static func index(of column: String, in reader: CSVReader) throws -> Int {
+    static func index(of column: String, in reader: CSVReader) throws -> Int {
         if let index = reader.column(column) { return index }
         throw Failure(
             description: "\(reader.file) has no column \"\(column)\"; it has \(reader.columns.joined(separator: ", "))."
@@ -91,7 +92,7 @@ struct FileTable {
     }
 
     /// A date, or a number that grows from row to row. Numbers with a fraction are taken as seconds.
-    private static func time(_ bytes: [UInt8], _ field: Range<Int>) -> Int64? {
+    static func time(_ bytes: [UInt8], _ field: Range<Int>) -> Int64? {
         guard let number = TextNumber.parse(bytes, field) else { return ISO8601.parse(bytes, field) }
         guard number.magnitude < 1e15 else { return nil }
         return number == number.rounded() ? Int64(number) : Int64((number * 1000).rounded())
@@ -100,8 +101,11 @@ struct FileTable {
     /// Columns in which every value is a number or empty, and not every one empty.
     private static func numericColumns(path: String, columns: ColumnChoice) throws -> [String] {
         let reader = try CSVReader(path: path)
-        for name in columns.excluded where reader.column(name) == nil {
-            throw Failure(description: "\(path) has no column \"\(name)\" to exclude; it has \(reader.columns.joined(separator: ", ")).")
+        // One list may serve for files of several kinds; a slip of the pen shows here.
+        let absent = columns.excluded.filter { reader.column($0) == nil }
+        if !absent.isEmpty {
+            let names = reader.columns.joined(separator: ", ")
+            Service.standardError("\(path) has no column \(absent.joined(separator: ", ")) to exclude; it has \(names).\n")
         }
         let left = Set(columns.excluded + [columns.timestamp] + (columns.entity.map { [$0] } ?? []))
         var candidates = reader.columns.indices.filter { !left.contains(reader.columns[$0]) }

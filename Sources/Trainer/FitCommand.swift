@@ -18,8 +18,8 @@ struct FitCommand {
 
     init(_ arguments: [String]) {
         settings = Service.readSettings(
-            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments,
-            switches: ["--no-promote", "--if-missing"], FitSettings.init)
+            "trainer fit", "Fits the use case's detector and stores it.", arguments: arguments, switches: ["--no-promote", "--if-missing"],
+            FitSettings.init)
         registry = ModelRegistry(RedisClient(settings.redis), useCase: settings.useCase.name)
     }
 

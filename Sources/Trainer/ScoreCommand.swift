@@ -45,19 +45,28 @@ struct ScoreCommand {
         try write(result, scored.places)
     }
 
-    /// The detector, and with a use case the features that it sees: the use case's own selection for its own detector, all for any other.
+    /// The detector, and with a use case the features that it sees: those that the use case's own detector sees.
     private func choice() -> (DetectorKind, [String]) {
         guard let useCase = settings.useCase else { return (settings.detector ?? .ensemble, []) }
         let kind = settings.detector ?? useCase.detector.kind
         guard let set = useCase.plan.sets.first(where: { $0.scope == .event }) else { return (kind, []) }
-        return (kind, kind == useCase.detector.kind ? useCase.detector.features(of: set) : set.features)
+        return (kind, useCase.detector.features(of: set))
     }
 
     private func plan(_ kind: DetectorKind, _ features: [String]) throws -> TrainingPlan {
         let own = settings.useCase.flatMap { $0.detector.kind == kind ? $0.detector : nil }
         return try TrainingPlan(
             detector: kind, parameters: own?.parameters, featureNames: features, threshold: settings.useCase?.threshold.rule ?? .contamination(0.01),
-            scaling: own?.scaling ?? .robust, seed: settings.seed.map { UInt64($0) } ?? own?.seed ?? 7, createdAt: Clock.milliseconds)
+            scaling: own?.scaling ?? Self.scaling(kind), seed: settings.seed.map { UInt64($0) } ?? own?.seed ?? 7, createdAt: Clock.milliseconds)
+    }
+
+    /// Mean and deviation for the detectors whose published figures stand on them; for any other, what outliers among the training rows
+    /// cannot move.
+    private static func scaling(_ kind: DetectorKind) -> Scaling {
+        switch kind {
+        case .lof, .ocsvm: .standard
+        default: .robust
+        }
     }
 
     private func write(_ result: FileScores, _ places: [Int?]) throws {

@@ -22,8 +22,7 @@ struct ScoreSettings {
     init?(_ reader: inout SettingsReader) {
         let train = reader.optionalString("--train", "Rows to learn from; the only ones.")
         let test = reader.optionalString("--test", "Rows to score.")
-        let stream = reader.optionalString(
-            "--stream", "Rows to score one by one, learning on the way; instead of --train and --test.")
+        let stream = reader.optionalString("--stream", "Rows to score one by one, never looking ahead; instead of --train and --test.")
         let probation = reader.number("--probation", default: 0.15, in: 0.01...0.9, "With --stream: the share of rows that is only learnt from.")
         let timestamp = reader.optionalString("--timestamp", "Column with the time: dates, or numbers that grow.")
         let entity = reader.optionalString("--entity", "Column that tells whose row it is; without it all rows are one entity's.")
