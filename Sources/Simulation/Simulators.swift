@@ -7,7 +7,8 @@ public enum Simulators {
     }
 
     private static let known = [
-        Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) })
+        Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) }),
+        Entry(name: IoTSensors.name, fields: IoTSensors.fields, make: { IoTSensors($0) }),
     ]
 
     /// Every name that `make` accepts.
