@@ -35,7 +35,7 @@ enum TimeText {
         }
     }
 
-    /// `2019-01-31T05:00:50.000Z`, without allocation. The date is Howard Hinnant's `civil_from_days` ("chrono-compatible low-level date
+    /// `2019-01-31T05:00:50.250Z`, and `2019-01-31T05:00:50Z` for a whole second, without allocation. The date is Howard Hinnant's `civil_from_days` ("chrono-compatible low-level date
     /// algorithms", 2013): years that begin in March, in eras of 400 years.
     static func appendISO8601(_ milliseconds: Int64, to bytes: inout [UInt8]) {
         let millisecondsPerDay: Int64 = 86_400_000
@@ -65,8 +65,10 @@ enum TimeText {
         Digits.append(rest / 60_000 % 60, width: 2, to: &bytes)
         bytes.append(UInt8(ascii: ":"))
         Digits.append(rest / 1_000 % 60, width: 2, to: &bytes)
-        bytes.append(UInt8(ascii: "."))
-        Digits.append(rest % 1_000, width: 3, to: &bytes)
+        if rest % 1_000 != 0 {
+            bytes.append(UInt8(ascii: "."))
+            Digits.append(rest % 1_000, width: 3, to: &bytes)
+        }
         bytes.append(UInt8(ascii: "Z"))
     }
 }

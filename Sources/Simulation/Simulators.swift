@@ -7,7 +7,9 @@ public enum Simulators {
     }
 
     private static let known = [
-        Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) })
+        Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) }),
+        Entry(name: IoTSensors.name, fields: IoTSensors.fields, make: { IoTSensors($0) }),
+        Entry(name: ServerLogs.name, fields: ServerLogs.fields, make: { ServerLogs($0) }),
     ]
 
     /// Every name that `make` accepts.

@@ -1,0 +1,221 @@
+/// What can be wrong with access lines.
+enum ServerAttack: Int, CaseIterable, Sendable {
+    /// One client tries passwords.
+    case bruteForce = 1
+    /// One client looks for paths that do not exist.
+    case pathScan
+    /// Fifty clients ask for the first page as fast as they can.
+    case flood
+    /// Something behind the server fails: six requests in ten end with 500, 502 or 503, most of them late.
+    case serverErrors
+
+    var name: String {
+        switch self {
+        case .bruteForce: "brute-force"
+        case .pathScan: "path-scan"
+        case .flood: "flood"
+        case .serverErrors: "server-errors"
+        }
+    }
+
+    /// Its lines per interval, where visitors make one on average. Failures are no lines of their own but a share of the visitors'.
+    var intensity: Double {
+        switch self {
+        case .bruteForce: 2
+        case .pathScan: 4
+        case .flood: 20
+        case .serverErrors: 0.6
+        }
+    }
+
+    /// Seconds that an episode lasts on average.
+    var seconds: Double {
+        switch self {
+        case .bruteForce, .serverErrors: 120
+        case .pathScan: 60
+        case .flood: 30
+        }
+    }
+}
+
+/// The constants of a simulation.
+struct HostStep: Sendable {
+    let seconds: Double
+    let anomalyRate: Double
+}
+
+/// One web server, interval by interval and line by line.
+struct WebHost: Sendable {
+    private var random: SeededRandom
+    private let weakness: ServerAttack
+    /// Seconds until the attack, then until its end.
+    private var untilAttack: Double = .infinity
+    private var untilEnd = 0.0
+    private var isAttacked = false
+    /// The attacker's number, new for each episode.
+    private var attacker = 1
+    /// Load relative to the day's mean; wanders within minutes.
+    private var wander = 0.0
+    private var load = 1.0
+    /// Lines of the attack among those of this interval.
+    private var attackLines = 0
+    private var sequence: Int64 = 0
+
+    init(index: Int, seed: UInt64, step: HostStep) {
+        random = SeededRandom(seed: seed, stream: UInt64(index))
+        weakness = ServerAttack.allCases[index % ServerAttack.allCases.count]
+        guard step.anomalyRate > 0 else { return }
+        var shared = SeededRandom(seed: seed, stream: .max)
+        let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        plan(step)
+        let elapsed = (turn - turn.rounded(.down)) * (untilAttack + untilEnd)
+        if elapsed < untilAttack {
+            untilAttack -= elapsed
+        } else {
+            untilEnd -= elapsed - untilAttack
+            untilAttack = 0
+        }
+    }
+
+    /// The next cycle, quiet first. The attack's share of time is such that its lines are `anomalyRate` of all.
+    private mutating func plan(_ step: HostStep) {
+        untilEnd = weakness.seconds * (0.75 + 0.5 * random.uniform())
+        // Failures take their lines from the visitors'; other attacks add theirs.
+        let rate = step.anomalyRate
+        let share = weakness == .serverErrors ? min(0.5, rate / weakness.intensity) : rate / (weakness.intensity * (1 - rate))
+        untilAttack = untilEnd * (1 - min(0.5, share)) / min(0.5, share)
+        attacker = 1 + Int(random.bits() >> 56)
+    }
+
+    /// Begins an interval.
+    /// - Returns: how many lines it has.
+    mutating func begin(_ step: HostStep, at seconds: Double) -> Int {
+        wander += 0.05 * (0.3 * random.gaussian() - wander)
+        load = max(0.1, (1 + 0.6 * DayCycle.swing(at: seconds)) * (1 + wander))
+        let visitors = Int(load + random.uniform())
+        attackLines = 0
+        isAttacked = false
+        if untilAttack > 0 {
+            untilAttack -= step.seconds
+        } else if untilEnd > 0 {
+            isAttacked = true
+            untilEnd -= step.seconds
+            if weakness != .serverErrors { attackLines = Int(weakness.intensity * (0.7 + 0.6 * random.uniform()) + random.uniform()) }
+            if untilEnd <= 0 { plan(step) }
+        }
+        return visitors + attackLines
+    }
+
+    private struct Line {
+        var method: StaticString = "GET"
+        var status: Int64 = 200
+        var bytes = 0.0
+        /// Seconds without load.
+        var duration = 0.05
+        var attack = 0
+    }
+
+    /// Writes a line's fields from the client on.
+    mutating func write(into event: inout SimulatedEvent) {
+        event.sequence = sequence
+        sequence += 1
+        var line = Line()
+        if attackLines > 0 {
+            attackLines -= 1
+            writeAttack(into: &event, &line)
+        } else {
+            writeVisit(into: &event, &line)
+        }
+        // A long tail without a logarithm: one request in twenty takes more than four times the usual.
+        let tail = 0.4 + 0.35 / (random.uniform() + 0.05)
+        let crowd = isAttacked && weakness == .flood ? 4.0 : 0.8 + 0.2 * load
+        let seconds = line.duration * tail * crowd
+        event.anomaly = line.attack
+        event.values[3] = .text(event.write(line.method))
+        event.values[6] = .integer(line.status)
+        event.values[7] = .integer(Int64(line.bytes * (0.7 + 0.6 * random.uniform())))
+        event.values[8] = .number((seconds * 1_000).rounded() / 1_000)
+    }
+
+    private mutating func writeAttack(into event: inout SimulatedEvent, _ line: inout Line) {
+        line.attack = weakness.rawValue
+        switch weakness {
+        case .flood:
+            event.values[2] = .text(event.write("198.51.100.", number: 1 + Int(random.uniform() * 50), digits: 1))
+            event.values[4] = .text(event.write("/"))
+            event.values[5] = .text(event.write("home"))
+            line.bytes = 8_000
+            line.status = random.uniform() < 0.1 ? 503 : 200
+        case .bruteForce:
+            event.values[2] = .text(event.write("203.0.113.", number: attacker, digits: 1))
+            event.values[4] = .text(event.write("/login"))
+            event.values[5] = .text(event.write("login"))
+            line.method = "POST"
+            line.status = 401
+            line.bytes = 600
+            line.duration = 0.08
+        default:
+            event.values[2] = .text(event.write("203.0.113.", number: attacker, digits: 1))
+            event.values[4] = .text(event.write("/backup/", number: Int(random.uniform() * 100_000), digits: 5))
+            event.values[5] = .text(event.write("other"))
+            line.status = random.uniform() < 0.9 ? 404 : 403
+            line.bytes = 300
+            line.duration = 0.01
+        }
+    }
+
+    private mutating func writeVisit(into event: inout SimulatedEvent, _ line: inout Line) {
+        // Few visitors come often, most of them rarely.
+        let draw = random.uniform()
+        let client = Int(draw * draw * 20_000)
+        let first = event.write("10.0.", number: client / 250, digits: 1)
+        let second = event.write(".", number: client % 250 + 1, digits: 1)
+        event.values[2] = .text(first.lowerBound..<second.upperBound)
+        let route = random.uniform()
+        let item = Int(random.uniform() * 500)
+        let fate = random.uniform()
+        switch route {
+        case ..<0.18:
+            event.values[4] = .text(event.write("/"))
+            event.values[5] = .text(event.write("home"))
+            line.bytes = 8_000
+        case ..<0.48:
+            event.values[4] = .text(event.write("/products/", number: item, digits: 1))
+            event.values[5] = .text(event.write("products"))
+            line.bytes = 15_000
+            if fate < 0.03 { line.status = 404 }
+        case ..<0.60:
+            event.values[4] = .text(event.write("/search?page=", number: item % 20, digits: 1))
+            event.values[5] = .text(event.write("search"))
+            line.bytes = 11_000
+            line.duration = 0.2
+        case ..<0.65:
+            event.values[4] = .text(event.write("/login"))
+            event.values[5] = .text(event.write("login"))
+            line.method = "POST"
+            line.bytes = 900
+            line.duration = 0.1
+            line.status = fate < 0.15 ? 401 : 302
+        case ..<0.80:
+            event.values[4] = .text(event.write("/api/items/", number: item, digits: 1))
+            event.values[5] = .text(event.write("api"))
+            line.bytes = 1_200
+            if fate < 0.01 { line.status = 404 }
+        default:
+            event.values[4] = .text(event.write("/static/", number: item % 40, digits: 1))
+            event.values[5] = .text(event.write("static"))
+            line.bytes = 40_000
+            line.duration = 0.005
+            if fate < 0.3 { line.status = 304 }
+        }
+        if isAttacked, weakness == .serverErrors, random.uniform() < 0.6 {
+            line.attack = weakness.rawValue
+            line.status = fate < 0.4 ? 500 : fate < 0.7 ? 502 : 503
+            line.bytes = 500
+            line.duration = 0.6
+        } else if random.uniform() < 0.003 {
+            line.status = 500
+            line.bytes = 500
+        }
+    }
+}
