@@ -2,7 +2,8 @@
 # make test    build and run every test
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
-# make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help)
+# make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
+#                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
@@ -36,7 +37,8 @@ check-kubernetes:
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
 
-crash-test: build
+crash-test: setup
+	$(SWIFT) build $(RELEASE) $(SWIFT_FLAGS)
 	.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 
 bench: build
