@@ -8,7 +8,7 @@ import Testing
     func answers() throws {
         let life = Lifecycle()
         let service = Service(name: "probed", log: Logger(service: "probed", level: .error, format: .text), metrics: Metrics(), life: life)
-        let server = try AdminServer((host: "127.0.0.1", port: 0), service: service, routes: nil)
+        let server = try AdminServer(HTTPServerSettings(host: "127.0.0.1", port: 0), service: service, routes: nil)
         #expect(!Probe.isReady(port: server.port))
         life.obstacle = nil
         #expect(Probe.isReady(port: server.port))
