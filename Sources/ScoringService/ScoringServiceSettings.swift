@@ -12,7 +12,7 @@ struct ScoringServiceSettings: ServiceSettings {
     let modelPoll: Int
     /// The current models, shared between the stream and `POST /predict`.
     let models: CurrentModels
-    let delivery: Delivery
+    let delivery: DeliveryGuarantee
     let api: ScoringAPI
     let routes: AdminRoutes?
     private let http: APISettings

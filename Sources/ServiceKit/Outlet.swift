@@ -13,7 +13,7 @@ public final class Outlet {
 
     /// - Parameter topics: indexed by `append(topic:…)` of the batch.
     public init(
-        _ common: CommonSettings, _ service: Service, topics: [String], delivery: Delivery = .atLeastOnce
+        _ common: CommonSettings, _ service: Service, topics: [String], delivery: DeliveryGuarantee = .atLeastOnce
     ) throws(KafkaError) {
         self.service = service
         isTransactional = delivery == .exactlyOnce

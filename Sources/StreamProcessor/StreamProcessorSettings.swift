@@ -13,7 +13,7 @@ struct StreamProcessorSettings: ServiceSettings {
     let snapshotInterval: Int
     /// Milliseconds without an event after which a partition's event time goes on with the clock, so that its windows close.
     let idleTimeout: Int
-    let delivery: Delivery
+    let delivery: DeliveryGuarantee
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()

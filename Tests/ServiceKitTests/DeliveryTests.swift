@@ -5,7 +5,7 @@ import Testing
 @testable import ServiceKit
 
 @Suite struct DeliveryTests {
-    private static func read(_ environment: [String: String]) -> (Delivery, String?) {
+    private static func read(_ environment: [String: String]) -> (DeliveryGuarantee, String?) {
         var reader = SettingsReader(arguments: [], environment: environment)
         let common = CommonSettings(&reader, useCaseName: "u", defaultPort: 0)
         let delivery = reader.delivery(common)

@@ -1,5 +1,5 @@
 /// What a crash may do to a service's records on the broker.
-public enum Delivery: String, Sendable, CaseIterable {
+public enum DeliveryGuarantee: String, Sendable, CaseIterable {
     /// A record may be written twice, with the same identity and content; readers drop repetitions by identity.
     case atLeastOnce = "at-least-once"
     /// Records and input offsets are one Kafka transaction: readers with `read_committed` see each record once. Costs a round trip of
@@ -9,11 +9,11 @@ public enum Delivery: String, Sendable, CaseIterable {
 
 extension SettingsReader {
     /// `VYUHA_DELIVERY`; exactly-once needs a name that stays with the instance, since that is what fences off its former self.
-    public mutating func delivery(_ common: CommonSettings?) -> Delivery {
+    public mutating func delivery(_ common: CommonSettings?) -> DeliveryGuarantee {
         let text = choice(
-            "VYUHA_DELIVERY", default: Delivery.atLeastOnce.rawValue, of: Delivery.allCases.map(\.rawValue),
+            "VYUHA_DELIVERY", default: DeliveryGuarantee.atLeastOnce.rawValue, of: DeliveryGuarantee.allCases.map(\.rawValue),
             "exactly-once writes results and offsets in one Kafka transaction; needs VYUHA_INSTANCE_ID.")
-        let delivery = Delivery(rawValue: text) ?? .atLeastOnce
+        let delivery = DeliveryGuarantee(rawValue: text) ?? .atLeastOnce
         if delivery == .exactlyOnce, let common, common.instanceID == nil {
             reject("VYUHA_DELIVERY: exactly-once needs VYUHA_INSTANCE_ID, a name that stays with this instance over restarts.")
         }
