@@ -4,6 +4,7 @@
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
+# make accuracy DATA=folder   the detectors on labelled data, beside published libraries; fails if a row that once held falls (Python, PyPI)
 # make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
@@ -12,11 +13,12 @@
 USE_CASE   ?= nyc-taxi
 DEMO_FLAGS ?=
 CRASH_FLAGS ?=
+DATA       ?=
 SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test check-kubernetes crash-test deploy-test bench api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test check-kubernetes crash-test deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -43,6 +45,12 @@ crash-test: setup
 
 bench: build
 	services/scripts/bench/run.sh
+
+accuracy:
+	@python3 services/scripts/accuracy/needs.py "$(DATA)"
+	@services/scripts/setup.sh
+	$(SWIFT) build $(RELEASE) --product trainer
+	@services/scripts/accuracy/run.sh "$(DATA)"
 
 api-test: build
 	services/scripts/api-test.sh

@@ -113,7 +113,7 @@ let checks: [Target] = [
         "ScoringService",
         ["ScoringService", "UseCases", "Features", "FeatureStore", "Detectors", "HTTPServer", "RedisClient", "ServiceKit", "JSON", "TestSupport"]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
-    tests("Trainer", ["Trainer"]),
+    tests("Trainer", ["Trainer", "UseCases", "Features", "CSVReader", "JSON"]),
     tests("VyuhaCtl", ["VyuhaCtl"]),
     tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the built executables are.

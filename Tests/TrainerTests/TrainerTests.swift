@@ -1,1 +1,181 @@
+import CSVReader
+import Features
+import Foundation
+import JSON
 import Testing
+import UseCases
+
+@testable import Trainer
+
+/// A folder of one test, removed with it.
+final class Folder {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("trainer-\(UUID().uuidString)").path
+
+    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func write(_ name: String, _ lines: [String]) throws -> String {
+        let file = path + "/" + name
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: file))
+        return file
+    }
+
+    func lines(_ name: String) throws -> [String] {
+        try String(contentsOfFile: path + "/" + name, encoding: .utf8).split(separator: "\n").map(String.init)
+    }
+}
+
+/// Two related columns that wander without chance, and what else a row holds.
+private func rows(_ count: Int, from start: Int = 0, time: (Int) -> String = { "\($0)" }) -> [String] {
+    (start..<start + count).map { number in
+        let phase = Double(number % 37) / 37
+        return "\(time(number)),\(10 + phase),\(20 - 2 * phase + Double(number % 5) * 0.01),word\(number % 3),0"
+    }
+}
+
+private let header = "timestamp,a,b,text,label"
+
+@Suite("trainer score")
+struct ScoreTests {
+    let folder: Folder
+
+    init() throws { folder = try Folder() }
+
+    private func score(_ arguments: [String], out: String = "out.csv") throws -> [String] {
+        try ScoreCommand(arguments + ["--timestamp", "timestamp", "--exclude", "label", "--out", folder.path + "/" + out]).run()
+        return try folder.lines(out)
+    }
+
+    private func values(_ lines: [String]) -> [Double] {
+        lines.dropFirst().compactMap { Double($0.split(separator: ",")[0]) }
+    }
+
+    @Test("gives a header and one line for each row, scores in 0...1", arguments: ["ensemble", "auto", "isolation-forest", "lof", "ewma"])
+    func lines(detector: String) throws {
+        let train = try folder.write("train.csv", [header] + rows(300))
+        let test = try folder.write("test.csv", [header] + rows(60, from: 300) + ["360,99,99,odd,1"])
+        let lines = try score(["--train", train, "--test", test, "--detector", detector])
+        #expect(lines.first == "score,is_anomaly")
+        #expect(lines.count == 62)
+        #expect(values(lines).allSatisfy { (0...1).contains($0) })
+        #expect(values(lines).last == values(lines).max())
+        #expect(lines.dropFirst().allSatisfy { $0.hasSuffix(",0") || $0.hasSuffix(",1") })
+    }
+
+    @Test("takes dates and row numbers alike")
+    func dates() throws {
+        func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        func date(_ row: Int) -> String { "2024-03-01 \(two(row / 60)):\(two(row % 60)):00" }
+        let dated = try score(
+            [
+                "--train", try folder.write("a.csv", [header] + rows(200, time: date)), "--test",
+                try folder.write("b.csv", [header] + rows(50, from: 200, time: date)), "--detector", "ensemble",
+            ])
+        let numbered = try score(
+            [
+                "--train", try folder.write("c.csv", [header] + rows(200)), "--test", try folder.write("d.csv", [header] + rows(50, from: 200)),
+                "--detector", "ensemble",
+            ])
+        #expect(dated == numbered)
+        #expect(dated.count == 51)
+    }
+
+    @Test("gives score 1 to a row with too few or too many columns or without a time, and judges rows with empty cells")
+    func refusedRows() throws {
+        let train = try folder.write("train.csv", [header] + rows(200))
+        let test = try folder.write(
+            "test.csv",
+            [header] + rows(3, from: 200) + ["203,10.5", "204,10.1,19.9,x,0,7", "soon,10.1,19.9,x,0", "206,,19.9,x,0"]
+                + rows(2, from: 207))
+        let lines = try score(["--train", train, "--test", test, "--detector", "isolation-forest"])
+        #expect(lines.count == 10)
+        #expect(lines[4...6].allSatisfy { $0 == "1,1" })
+        #expect(values(lines)[6] < 1)
+        #expect(values(lines)[0] < 1)
+    }
+
+    @Test("gives the same bytes for the same seed and others for another")
+    func seeds() throws {
+        let train = try folder.write("train.csv", [header] + rows(300))
+        let test = try folder.write("test.csv", [header] + rows(80, from: 301))
+        let arguments = ["--train", train, "--test", test, "--detector", "isolation-forest", "--seed"]
+        #expect(try score(arguments + ["5"], out: "1.csv") == score(arguments + ["5"], out: "2.csv"))
+        #expect(try score(arguments + ["5"], out: "3.csv") != score(arguments + ["6"], out: "4.csv"))
+    }
+
+    @Test("learns from the training rows alone: a test row scores the same whoever stands beside it")
+    func trainingOnly() throws {
+        let train = try folder.write("train.csv", [header] + rows(200))
+        let few = try folder.write("few.csv", [header] + rows(5, from: 200))
+        let many = try folder.write("many.csv", [header] + rows(5, from: 200) + (0..<40).map { "\(300 + $0),500,500,x,1" })
+        let arguments = ["--train", train, "--detector", "isolation-forest", "--test"]
+        #expect(try score(arguments + [few]) == Array(score(arguments + [many], out: "many-out.csv").prefix(6)))
+    }
+
+    @Test("leaves out text, excluded columns and the time, and keeps the training file's columns")
+    func columns() throws {
+        let path = try folder.write("train.csv", [header + ",empty,constant"] + rows(20).map { $0 + ",,3" })
+        var entities = FileTable.Entities()
+        let choice = ColumnChoice(timestamp: "timestamp", entity: nil, excluded: ["label", "absent"])
+        let table = try FileTable(path: path, columns: choice, features: nil, entities: &entities)
+        #expect(table.features == ["a", "b", "constant"])
+        #expect(table.table.matrix.rows == 20)
+    }
+
+    @Test("does not look ahead in a stream: what comes later changes no earlier score")
+    func stream() throws {
+        let short = try folder.write("short.csv", [header] + rows(300))
+        let long = try folder.write("long.csv", [header] + rows(300) + (0..<20).map { "\(300 + $0),500,500,x,1" })
+        // The same number of rows to learn from.
+        let first = try score(["--stream", short, "--probation", "0.16", "--detector", "ensemble"], out: "short-out.csv")
+        let second = try score(["--stream", long, "--probation", "0.15", "--detector", "ensemble"], out: "long-out.csv")
+        #expect(first.count == 301)
+        #expect(second.count == 321)
+        #expect(first == Array(second.prefix(301)))
+    }
+}
+
+@Suite("Stream and file")
+struct StreamAndFileTests {
+    /// Above Tests/TrainerTests.
+    private static let repository = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    @Test("give identical feature vectors: a trip as a JSON event and as a row of the sample file")
+    func identicalVectors() throws {
+        let useCase = try UseCase.load(Self.repository.appendingPathComponent("services/usecases/nyc-taxi/usecase.yaml").path)
+        guard case .csv(let source)? = useCase.source?.kind else {
+            Issue.record("the use case has no source file")
+            return
+        }
+        let path = useCase.resolve(source.file)
+        let set = try #require(useCase.plan.sets.first { $0.scope == .event })
+        var entities = FileTable.Entities()
+        let file = try FileTable(path: path, useCase: useCase, features: set.features, entities: &entities)
+
+        let reader = try CSVReader(path: path)
+        let schema = useCase.plan.schema
+        let writer = ColumnEventWriter(schema: schema, binding: try ColumnBinding(schema: schema, header: reader.columns, columns: source.columns))
+        let decoder = EventDecoder(schema: schema)
+        let state = PartitionState(plan: useCase.plan)
+        var emissions = Emissions()
+        var json = JSONWriter()
+        var compared = 0
+        for place in file.places.prefix(2_000) {
+            guard try reader.next() == .ok else { continue }
+            json.removeAll()
+            emissions.removeAll()
+            writer.write(reader.bytes, reader.fields, into: &json)
+            guard decoder.decode(json.bytes), state.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied else {
+                #expect(place == nil)
+                continue
+            }
+            let row = try #require(place)
+            let emission = try #require(emissions.items.first { $0.kind == .event })
+            #expect(emissions.vector(of: emission).map(\.bitPattern) == file.table.matrix.row(row).map(\.bitPattern))
+            #expect(decoder.eventTime == file.table.times[row])
+            compared += 1
+        }
+        #expect(compared > 1_900)
+    }
+}
