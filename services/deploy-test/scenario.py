@@ -299,8 +299,9 @@ def watch_alert():
 
     known = set(json.loads(get(prometheus + "/api/v1/label/__name__/values"))["data"])
     used = set(run(sys.executable, str(ROOT / "services/scripts/deployment_checks.py"), "--print-metrics").split())
-    missing = sorted(used - known)
-    check(not missing, f"all {len(used)} metrics of dashboards and rules are in Prometheus{': missing ' + ', '.join(missing) if missing else ''}")
+    # Registered only where a use case has windows or histories.
+    missing = sorted(name for name in used - known if not name.startswith("vyuha_snapshot"))
+    check(not missing, f"{len(used & known)} of {len(used)} metrics of dashboards and rules are in Prometheus{': missing ' + ', '.join(missing) if missing else ''}")
 
     def firing():
         alerts = json.loads(get(manager + "/api/v2/alerts?active=true"))
