@@ -277,7 +277,7 @@ def disturb(replicas):
     say("     Redis restarted, the broker stood still for three seconds")
     for service in CONSUMERS:
         for container in containers(service):
-            until(60, f"{service} is healthy after Redis and Kafka were away", lambda: health(container) == "healthy")
+            until(60, f"{service} is ready after Redis and Kafka were away", lambda: is_ready(service, container))
 
 
 def watch_alert():
@@ -313,7 +313,7 @@ def watch_alert():
     run("docker", "stop", writer)
     until(120, "the feature writer is stopped and Alertmanager has VyuhaServiceDown", firing)
     run("docker", "start", writer)
-    until(60, "the feature writer is healthy again", lambda: health(writer) == "healthy")
+    until(60, "the feature writer is ready again", lambda: is_ready("feature-writer", writer))
     until(120, "VyuhaServiceDown is resolved", lambda: not any(
         alert["labels"]["alertname"] == "VyuhaServiceDown" for alert in json.loads(get(prometheus + "/api/v1/alerts"))["data"]["alerts"]))
     until(360, "and Alertmanager has taken it back", lambda: not firing())
