@@ -21,8 +21,8 @@ skip() { say "SKIPPED: $*"; exit 0; }
 
 python() {
     [ -x "$work/venv/bin/python" ] || python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -c 'import kafka' 2>/dev/null || "$work/venv/bin/pip" install -q kafka-python==3.0.12 >"$work/pip.log" 2>&1 \
-        || skip "kafka-python cannot be installed from PyPI (see $work/pip.log)"
+    "$work/venv/bin/python" -c 'import kafka, yaml' 2>/dev/null || "$work/venv/bin/pip" install -q kafka-python==3.0.12 pyyaml==6.0.3 >"$work/pip.log" 2>&1 \
+        || skip "kafka-python and PyYAML cannot be installed from PyPI (see $work/pip.log)"
     "$work/venv/bin/python" "$@"
 }
 
@@ -148,7 +148,7 @@ else
     [ "$(id -u)" -eq 0 ] || skip "no Docker Engine with Compose answers, and only root can start a private one"
     command -v apt-get >/dev/null || skip "no Docker Engine with Compose answers, and a private one is only known on Debian 12"
     command -v swift >/dev/null || skip "the private engine pulls nothing, so the images need a Swift toolchain on this machine"
-    python -c 'import kafka'
+    python -c 'import kafka, yaml'
     install_packages
     fetch_tools
     start_engine
