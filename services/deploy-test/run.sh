@@ -13,6 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=services/deploy-test
 work=$PWD/.build/deploy-test
+bridge=vyuha-deploy0
 mkdir -p "$work"
 
 say() { printf '%s\n' "deploy-test: $*"; }
@@ -20,8 +21,8 @@ skip() { say "SKIPPED: $*"; exit 0; }
 
 python() {
     [ -x "$work/venv/bin/python" ] || python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -c 'import kafka' 2>/dev/null || "$work/venv/bin/pip" install -q kafka-python==3.0.12 >"$work/pip.log" 2>&1 \
-        || skip "kafka-python cannot be installed from PyPI (see $work/pip.log)"
+    "$work/venv/bin/python" -c 'import kafka, yaml' 2>/dev/null || "$work/venv/bin/pip" install -q kafka-python==3.0.12 pyyaml==6.0.3 >"$work/pip.log" 2>&1 \
+        || skip "kafka-python and PyYAML cannot be installed from PyPI (see $work/pip.log)"
     "$work/venv/bin/python" "$@"
 }
 
@@ -47,7 +48,7 @@ fetch_tools() {
 # runc and containerd must be the system's own.
 install_packages() {
     local missing=()
-    for package in containerd runc iptables debootstrap; do
+    for package in containerd runc iptables iproute2 debootstrap; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
@@ -61,9 +62,12 @@ start_engine() {
     cp "$work"/tools/usr/libexec/docker/cli-plugins/docker-{buildx,compose} "$work/client/cli-plugins/"
     had_run=0 && [ -e /var/run/docker ] && had_run=1
     export PATH=$work/tools/usr/bin:$work/tools/usr/sbin:$PATH DOCKER_CONFIG=$work/client DOCKER_HOST=unix://$work/engine/sock
+    # A bridge of its own, so that docker0, which may be another engine's, stays as it is.
+    ip link add "$bridge" type bridge 2>/dev/null || true
+    { ip addr replace 172.30.0.1/24 dev "$bridge" && ip link set "$bridge" up; } || skip "a network bridge cannot be made here"
     # A group of its own: Ctrl-C must reach this script, which then stops the engine in order.
     setsid dockerd --data-root "$work/engine/data" --exec-root "$work/engine/exec" -p "$work/engine/pid" -H "$DOCKER_HOST" \
-        --bip 172.30.0.1/24 >"$work/engine.log" 2>&1 &
+        --bridge "$bridge" --default-address-pool base=172.31.0.0/16,size=24 >"$work/engine.log" 2>&1 &
     engine=$!
     trap stop_engine EXIT
     for _ in $(seq 100); do
@@ -79,6 +83,7 @@ stop_engine() {
     trap - EXIT
     kill "$engine" 2>/dev/null || true
     wait "$engine" 2>/dev/null || true
+    ip link del "$bridge" 2>/dev/null || true
     [ "$had_run" = 1 ] || rm -rf /var/run/docker
     rm -rf "$work/engine/exec" "$work/engine/sock" "$work/engine/pid"
     [ -n "${DEPLOY_TEST_KEEP:-}" ] || rm -rf "$work/engine"
@@ -143,7 +148,7 @@ else
     [ "$(id -u)" -eq 0 ] || skip "no Docker Engine with Compose answers, and only root can start a private one"
     command -v apt-get >/dev/null || skip "no Docker Engine with Compose answers, and a private one is only known on Debian 12"
     command -v swift >/dev/null || skip "the private engine pulls nothing, so the images need a Swift toolchain on this machine"
-    python -c 'import kafka'
+    python -c 'import kafka, yaml'
     install_packages
     fetch_tools
     start_engine

@@ -177,14 +177,12 @@ def check_readmes():
 
 
 def check_use_cases():
-    """A Compose file per use case, and a use case per Compose file."""
-    for folder in sorted((ROOT / "services/usecases").iterdir()):
-        if (folder / "usecase.yaml").is_file():
-            for kind in ("yaml", "env"):
-                check((COMPOSE / f"{folder.name}.{kind}").is_file(), f"The use case {folder.name} has no compose/{folder.name}.{kind}.")
+    """A use case and a Compose file for each environment file."""
     for path in COMPOSE.glob("*.env"):
         if path.stem:
-            check((ROOT / f"services/usecases/{path.stem}/usecase.yaml").is_file() or path.name == ".env", f"compose/{path.name} is of no use case.")
+            known = (ROOT / f"services/usecases/{path.stem}/usecase.yaml").is_file()
+            check(known or path.name == ".env", f"compose/{path.name} is of no use case.")
+            check(path.with_suffix(".yaml").is_file() or path.name == ".env", f"compose/{path.name} has no Compose file.")
             check(path.name == ".env" or f"USE_CASE={path.stem}\n" in path.read_text(), f"compose/{path.name} sets another USE_CASE.")
 
 
