@@ -39,12 +39,13 @@ struct PacerTests {
 @Suite("Times as text")
 struct TimeTextTests {
     @Test(
-        "ISO 8601 is what the reader of the schema writes",
+        "ISO 8601 has milliseconds only where there are some, and reads back as the same time",
         arguments: [0, 1, -1, 951_782_400_000, 1_546_300_800_000, 1_709_164_799_999, 4_102_444_800_000, -2_208_988_800_000] as [Int64])
     func iso(time: Int64) {
         var bytes: [UInt8] = []
         TimeText.append(time, .iso8601, to: &bytes)
-        #expect(String(decoding: bytes, as: UTF8.self) == ISO8601.format(time))
+        let full = ISO8601.format(time)
+        #expect(String(decoding: bytes, as: UTF8.self) == (full.hasSuffix(".000Z") ? full.dropLast(5) + "Z" : full))
         #expect(ISO8601.parse(bytes, 0..<bytes.count) == time)
     }
 

@@ -78,16 +78,20 @@ struct SettingsTests {
 
 @Suite("Samples of the use cases")
 struct SampleTests {
-    private func trips(_ file: String, truth: CSVSource) throws -> FileSource {
-        let useCase = try UseCase.load(useCases + "/nyc-taxi", environment: [:])
-        return try FileSource(
-            path: useCase.resolve("sample/" + file), csv: truth, schema: useCase.event.schema, strict: true, loops: false)
+    private let useCase: UseCase
+
+    init() throws { useCase = try UseCase.load(useCases + "/nyc-taxi", environment: [:]) }
+
+    private func trips(_ truth: CSVSource) throws -> FileSource {
+        try FileSource(path: useCase.resolve(truth.file), csv: truth, schema: useCase.event.schema, strict: true, loops: false)
     }
 
     @Test("Every trip of the stream is an event, 200 are labelled, and training ends before the stream begins")
     func taxi() throws {
-        let stream = try trips(
-            "trips.csv", truth: CSVSource(file: "trips.csv", label: "label", labelKind: "anomaly_type", ignore: "ignore"))
+        guard case .csv(let own)? = useCase.source?.kind, case .csv(var past)? = useCase.training?.kind else {
+            throw SourceError("nyc-taxi streams and trains from files.")
+        }
+        let stream = try trips(own)
         var first = Int64.max
         var (rows, labelled, ignored) = (0, 0, 0)
         while let row = try stream.next() {
@@ -100,7 +104,9 @@ struct SampleTests {
         #expect(rows == 10_000)
         #expect(labelled == 200)
         #expect(ignored == 168)
-        let training = try trips("train.csv", truth: CSVSource(file: "train.csv"))
+        // The past is unlabelled; its section repeats the stream's columns, truth included.
+        (past.label, past.labelKind, past.ignore) = (nil, nil, nil)
+        let training = try trips(past)
         var last = Int64.min
         while let row = try training.next() {
             #expect(row == .event)
