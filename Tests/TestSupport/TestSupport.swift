@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Why a helper of the tests could not do its work.
 public struct TestSupportError: Error, CustomStringConvertible {
@@ -37,19 +38,31 @@ public func executable(named name: String) throws(TestSupportError) -> String {
     throw TestSupportError("There is no executable \(name) in \(folder): build the package first.")
 }
 
-/// A TCP port of the loopback address that nobody uses at this moment.
+/// A loopback port that nobody uses and that this process gives to nobody else.
+///
+/// Below the kernel's range for outgoing connections (ip(7), `ip_local_port_range`): a port of that range may be taken by any connection that
+/// a test opens between this call and the moment a server listens on it.
 public func freePort() throws(TestSupportError) -> Int {
+    for _ in 0..<20_000 {
+        let number = portsGiven.wrappingAdd(1, ordering: .relaxed).oldValue
+        let port = 10_000 + (Int(getpid()) * 211 + number) % 20_000
+        if isFree(UInt16(port)) { return port }
+    }
+    throw TestSupportError("No free port was found.")
+}
+
+private let portsGiven = Atomic<Int>(0)
+
+private func isFree(_ port: UInt16) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { throw TestSupportError("No socket can be opened.") }
+    guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let done = withUnsafeMutableBytes(of: &address) { bytes in
+    return withUnsafeBytes(of: &address) { bytes in
         guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-        return bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
+        return bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
     }
-    guard done else { throw TestSupportError("No free port was found.") }
-    return Int(UInt16(bigEndian: address.sin_port))
 }
