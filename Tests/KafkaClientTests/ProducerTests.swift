@@ -56,12 +56,13 @@ struct ProducerTests {
     func failedDelivery() async throws {
         try await onThread {
             let cluster = try Cluster(("t", 1))
-            let producer = try KafkaProducer(cluster.settings, properties: ["message.timeout.ms": "2000"])
+            // Long enough for the first record on a machine that is busy with every other test.
+            let producer = try KafkaProducer(cluster.settings, properties: ["message.timeout.ms": "10000"])
             let good = try producer.send(numbered("t", 0..<1))
             try producer.waitForDelivery(of: good, timeout: 10_000)
             cluster.broker.setDown()
             let ticket = try producer.send(numbered("t", 1..<4))
-            let failed = try #require(failure { try producer.flush(timeout: 15_000) })
+            let failed = try #require(failure { try producer.flush(timeout: 40_000) })
             #expect(failed.failedDeliveries == 3)
             #expect(failed.name == "_MSG_TIMED_OUT")
             #expect(producer.delivered == good)
