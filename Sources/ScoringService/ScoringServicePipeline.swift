@@ -83,7 +83,8 @@ final class ScoringServicePipeline {
         outlet = try Outlet(
             settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
         loop = ConsumerLoop(
-            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch, outlet: outlet)
+            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch, outlet: outlet,
+            deadLetterTopic: Topic.deadLetter)
         metrics = ScoringServiceMetrics(service.metrics)
         watcher = ModelWatcher(settings, service)
         models = settings.models

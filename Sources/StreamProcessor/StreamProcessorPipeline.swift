@@ -53,7 +53,7 @@ final class StreamProcessorPipeline {
         }
         let loop = ConsumerLoop(
             settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
-            batch: settings.batch, owner: partitions, outlet: outlet)
+            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             let now = Clock.milliseconds
             for record in batch.records { try process(record, of: batch, now) }
