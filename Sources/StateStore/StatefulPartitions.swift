@@ -219,12 +219,19 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             try repeatAdvances(owned, upTo: owned.next)
             let silence = now - owned.lastArrival
             guard silence >= idleAfter, let time = owned.state.advanceDue(silence: silence) else { continue }
-            let decision = StateStore.Advance(offset: owned.next, time: time)
-            let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
-            guard answer == .stored else { continue }
-            try advance(owned, time, false)
-            owned.isDirty = true
+            _ = try decide(owned, time)
         }
+    }
+
+    /// Puts a decision of the clock on record for the place where the partition stands, and carries it out.
+    /// - Returns: false where somebody else has the partition; nothing was done then.
+    public func decide(_ owned: OwnedPartition<State>, _ time: Int64) throws -> Bool {
+        let decision = StateStore.Advance(offset: owned.next, time: time)
+        let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
+        guard answer == .stored else { return false }
+        try advance(owned, time, false)
+        owned.isDirty = true
+        return true
     }
 
     // MARK: Parts
