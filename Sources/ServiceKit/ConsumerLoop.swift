@@ -233,8 +233,11 @@ public final class ConsumerLoop {
     /// Next offset to read of each partition in the batch. What only rebuilt state was committed before.
     private func offsets(after batch: borrowing RecordBatch) -> [PartitionOffset] {
         var next: [TopicPartition: Int64] = [:]
-        for record in batch.records {
-            // Offsets of a partition grow within a batch, so the last assignment wins.
+        let records = batch.records
+        for index in records.indices {
+            let record = records[index]
+            // Offsets of a partition grow within a batch, so only the last of neighbours counts, and the last of all wins.
+            if index + 1 < records.count, records[index + 1].partition == record.partition, records[index + 1].topic == record.topic { continue }
             let partition = TopicPartition(batch.topics[record.topic], record.partition)
             if record.offset >= floors[partition] ?? 0 { next[partition] = record.offset + 1 }
         }
