@@ -28,6 +28,9 @@ public final class OwnedPartition<State: PartitionStateful> {
     fileprivate var isDirty = false
     fileprivate var lastArrival = Clock.milliseconds
 
+    /// Whether the record at this offset can be applied without a look at anything else: it was not yet, and no decision of the clock is due.
+    public func isNext(_ offset: Int64) -> Bool { advances.isEmpty && offset >= next }
+
     fileprivate init(_ partition: Int32, _ state: State, start: Int64, effectsFrom: Int64, token: StateStore.Token, advances: [StateStore.Advance]) {
         self.partition = partition
         self.state = state
