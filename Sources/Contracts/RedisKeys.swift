@@ -40,6 +40,11 @@ public struct RedisKeys: Sendable, Equatable {
     /// Hash: the state of a partition.
     public func stateSnapshot(service: String, partition: Int32) -> String { prefix + "state:" + service + ":" + String(partition) + ":snapshot" }
 
+    /// Hash: number of partitions that each input topic had when the state was built.
+    public func stateTopics(service: String) -> String { prefix + "state:" + service + ":topics" }
+    /// Hash: how often a service tried partitions and records that break it.
+    public func attempts(service: String) -> String { prefix + "attempts:" + service }
+
     /// String: how far a source has been delivered.
     public func producerPosition(source: String) -> String { prefix + "producer:" + source }
 }

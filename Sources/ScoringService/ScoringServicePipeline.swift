@@ -76,7 +76,7 @@ final class ScoringServicePipeline {
         self.partitions = partitions
         let loop = ConsumerLoop(
             settings.common, service, topics: [Topics(useCase: useCase.name).features], group: useCase.name + ".scoring-service",
-            batch: settings.batch, owner: partitions, outlet: outlet)
+            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             removeRows()
             for record in batch.records { try read(record, of: batch, partitions) }
