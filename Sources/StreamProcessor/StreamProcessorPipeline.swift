@@ -62,7 +62,7 @@ final class StreamProcessorPipeline {
         }
         let loop = ConsumerLoop(
             settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
-            batch: settings.batch, owner: partitions, outlet: outlet)
+            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             try process(batch)
             try deliver()
