@@ -20,6 +20,7 @@ final class ScoringServicePipeline {
     private let watcher: ModelWatcher
     private let models: CurrentModels
     private let api: ScoringAPI
+    private let quality: QualityWatch
     private let useCase: UseCase
 
     private var reader: FeatureRecordReader
@@ -88,6 +89,7 @@ final class ScoringServicePipeline {
         watcher = ModelWatcher(settings, service)
         models = settings.models
         api = settings.api
+        quality = QualityWatch(useCase, kafka: service.logging(settings.common.kafka), service)
         self.useCase = useCase
         reader = try FeatureRecordReader(sets: useCase.recordSets)
         scorers = Scorers(settings.models, widths: sets.map(\.features.count))
@@ -98,6 +100,7 @@ final class ScoringServicePipeline {
         defer { outlet.close() }
         watcher.start()
         api.start(service)
+        quality.start()
         guard waitForModels() else { return }
         try loop.run { batch in
             scorers.refresh()
