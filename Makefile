@@ -5,7 +5,7 @@
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
 # make accuracy DATA=folder   the detectors on labelled data, beside published libraries; fails if a row that once held falls (Python, PyPI)
-# make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
+# make api-test   1,000 random requests made from /openapi.json against a running scoring service (schemathesis, from PyPI)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
 # Each target installs the Debian packages that it needs (services/scripts/setup.sh).

@@ -39,6 +39,8 @@ extension KafkaProducer {
     public func commitTransaction(timeout milliseconds: Int = 30_000) throws(KafkaError) {
         try requireOpen()
         try check(rd_kafka_commit_transaction(handle.pointer, Int32(clamping: milliseconds)), "commit the transaction")
+        // The commit waits for the deliveries, but not for our own thread to have counted the last of them.
+        try tracker.waitUntilEmpty(until: Deadline(milliseconds: 10_000))
     }
 
     /// Drops what the transaction sent and its offsets; failed deliveries of the transaction are forgotten with it.
