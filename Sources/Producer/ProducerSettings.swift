@@ -181,6 +181,9 @@ extension ProducerSettings {
         }
         if training, simulator == nil, case .file(let own)? = useCase.training?.kind { return own.choice(in: useCase, follow: false) }
         var chosen: SimulatorSettings
+        var simulator = simulator
+        // What trains may be a simulation although the stream is none.
+        if training, simulator == nil, case .simulator(let own, _)? = useCase.training?.kind { simulator = own.name }
         switch (useCase.source?.kind, simulator) {
         case (.file(let own)?, nil): return own.choice(in: useCase, follow: follow || own.follow)
         case (.http(var api)?, nil):
