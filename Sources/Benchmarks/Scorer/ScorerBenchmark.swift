@@ -83,7 +83,7 @@ struct ScorerBenchmark {
         var batch = OutgoingBatch(topics: [topics.features])
         var json = JSONWriter(capacity: 512)
         let set = useCase.plan.sets[0]
-        let writer = FeatureRecordWriter(set: set.name, features: set.features)
+        let writer = FeatureRecordWriter(set: set.name, kind: "event", features: set.features)
         let names = (0..<settings.entities).map { Array("sensor-\($0)".utf8) }
         var source = Source(isSeries: isSeries)
         for index in 0..<settings.vectors {
@@ -93,7 +93,7 @@ struct ScorerBenchmark {
             Array("events.csv:\(index)".utf8).withUnsafeBytes { id in
                 names[entity].withUnsafeBytes { name in
                     let head = FeatureRecordWriter.Head(
-                        id: id, kind: "event", entity: name, eventTime: 1_700_000_000_000 + Int64(index), window: nil,
+                        id: id, entity: name, eventTime: 1_700_000_000_000 + Int64(index), window: nil,
                         producedAt: Clock.milliseconds, offset: Int64(index), sequence: 0)
                     writer.write(head, values: values, 0..<values.count, into: &json)
                 }
