@@ -83,7 +83,8 @@ let services: [Target] = [
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "StateStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit",
+            "Contracts", "JSON",
         ]),
 ]
 
