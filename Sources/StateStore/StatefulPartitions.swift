@@ -28,6 +28,9 @@ public final class OwnedPartition<State: PartitionStateful> {
     fileprivate var isDirty = false
     fileprivate var lastArrival = Clock.milliseconds
 
+    /// Whether the record at this offset can be applied without a look at anything else: it was not yet, and no decision of the clock is due.
+    public func isNext(_ offset: Int64) -> Bool { advances.isEmpty && offset >= next }
+
     fileprivate init(_ partition: Int32, _ state: State, start: Int64, effectsFrom: Int64, token: StateStore.Token, advances: [StateStore.Advance]) {
         self.partition = partition
         self.state = state
@@ -219,12 +222,19 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             try repeatAdvances(owned, upTo: owned.next)
             let silence = now - owned.lastArrival
             guard silence >= idleAfter, let time = owned.state.advanceDue(silence: silence) else { continue }
-            let decision = StateStore.Advance(offset: owned.next, time: time)
-            let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
-            guard answer == .stored else { continue }
-            try advance(owned, time, false)
-            owned.isDirty = true
+            _ = try decide(owned, time)
         }
+    }
+
+    /// Puts a decision of the clock on record for the place where the partition stands, and carries it out.
+    /// - Returns: false where somebody else has the partition; nothing was done then.
+    public func decide(_ owned: OwnedPartition<State>, _ time: Int64) throws -> Bool {
+        let decision = StateStore.Advance(offset: owned.next, time: time)
+        let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
+        guard answer == .stored else { return false }
+        try advance(owned, time, false)
+        owned.isDirty = true
+        return true
     }
 
     // MARK: Parts
