@@ -24,9 +24,10 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 data=$(mktemp -d)
 broker_port=$(free_port)
 port=$(free_port)
-"$noida" start --only kafka --kafka-port "$broker_port" --data-dir "$data/noida" >"$data/noida.log" 2>&1 &
+# In a group of its own: the program is a wrapper that does not end its child.
+setsid "$noida" start --only kafka --kafka-port "$broker_port" --data-dir "$data/noida" >"$data/noida.log" 2>&1 &
 broker=$!
 python3 services/scripts/crash-test/aborted-filter.py "$port" "$broker_port" &
 filter=$!
-trap 'kill "$filter" "$broker" 2>/dev/null; wait "$filter" "$broker" 2>/dev/null || true; rm -rf "$data"' EXIT
+trap 'kill "$filter" 2>/dev/null; kill -- "-$broker" 2>/dev/null; wait "$filter" "$broker" 2>/dev/null || true; rm -rf "$data"' EXIT
 KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:$port "${test[@]}" --rate 1000 "$@"
