@@ -2,8 +2,11 @@
 # make test    build and run every test
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
+# make sanitize   every test under ThreadSanitizer and AddressSanitizer (builds of their own, some minutes each)
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
+# make crash-test-exactly-once   the same with transactions, on noida-db (python3, PyPI) or on KAFKA_BOOTSTRAP_SERVERS
+# make crash-test-can-fail   both wrong services; fails unless the crash test does
 # make accuracy DATA=folder   the detectors on labelled data, beside published libraries; fails if a row that once held falls (Python, PyPI)
 # make api-test   1,000 random requests made from /openapi.json against a running scoring service (schemathesis, from PyPI)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
@@ -18,7 +21,7 @@ SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test check-kubernetes crash-test deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -42,8 +45,18 @@ deploy-test:
 
 crash-test:
 	@services/scripts/setup.sh --tests
-	$(SWIFT) build $(RELEASE) $(SWIFT_FLAGS)
-	.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
+	$(SWIFT) build $(RELEASE) $(if $(SWIFT_FLAGS),--scratch-path .build/flagged $(SWIFT_FLAGS))
+	.build/$(if $(SWIFT_FLAGS),flagged/)release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
+
+crash-test-exactly-once: build
+	services/scripts/crash-test/exactly-once.sh $(CRASH_FLAGS)
+
+crash-test-can-fail: build
+	services/scripts/crash-test/can-fail.sh $(CRASH_FLAGS)
+
+sanitize:
+	@services/scripts/setup.sh --tests
+	services/scripts/sanitize/run.sh
 
 bench: build
 	services/scripts/bench/run.sh

@@ -91,8 +91,8 @@ let services: [Target] = [
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient",
-            "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "HTTPClient", "KafkaClient",
+            "RedisClient", "ServiceKit", "Contracts", "JSON",
         ]),
 ]
 

@@ -12,6 +12,7 @@ import ServiceKit
             case "detectors": try DetectorBenchmark(Array(arguments.dropFirst())).run()
             case "scorer": try ScorerBenchmark(Array(arguments.dropFirst())).run()
             case "producer": try ProducerBenchmark(Array(arguments.dropFirst())).run()
+            case "state": try StateBenchmark(Array(arguments.dropFirst())).run()
             case "echo": try EchoServer(Array(arguments.dropFirst())).run()
             case "--version": print("benchmarks \(vyuhaVersion)")
             case "--help", nil: print(help)
@@ -33,6 +34,7 @@ import ServiceKit
                benchmarks detectors [options]  detectors beside scikit-learn, ONNX Runtime and River
                benchmarks scorer [options]  the scoring service, topic to topic
                benchmarks producer [options]   events per CPU second of the producer, simulated and from files
+               benchmarks state [options]   snapshot and restore of the state of 100,000 entities
                benchmarks echo --port N     the bare HTTP server, for comparison
                benchmarks api --help        every option
         """

@@ -13,6 +13,14 @@ public struct Service: Sendable {
     public let metrics: Metrics
     public let life: Lifecycle
 
+    /// For programs that use parts of a service without being one; a service is made by `run`.
+    public init(name: String, log: Logger, metrics: Metrics, life: Lifecycle) {
+        self.name = name
+        self.log = log
+        self.metrics = metrics
+        self.life = life
+    }
+
     /// Runs a long-lived service: reads settings (or answers `--help`, `--version`, `--check-config`, `--print-config`), installs the
     /// signal handling, serves `/health`, `/ready` and `/metrics`, runs the pipeline on this thread and exits.
     ///

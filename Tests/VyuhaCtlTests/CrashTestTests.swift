@@ -66,6 +66,13 @@ struct VerdictTests {
         #expect(!swapped.isClean && swapped.outOfOrder == 1 && swapped.inOrder == 1)
     }
 
+    @Test("state that a former owner wrote over is lost, whatever the records say")
+    func lostState() throws {
+        let same = try Self.effects([("features", 1, 10)])
+        let verdict = Verdict(undisturbed: same, disturbed: same, lostState: ["state: lost, partition 3"])
+        #expect(!verdict.isClean && verdict.lost == 1 && verdict.examples == ["state: lost, partition 3"])
+    }
+
     @Test("a whole kind that is missing is lost")
     func missingKind() throws {
         let wanted = try Self.effects([("alerts", 1, 1), ("alerts", 2, 2)])

@@ -25,6 +25,8 @@ final class CrashRun {
 
     private(set) var effects: Effects
     private(set) var input = InputTape()
+    /// Stored state that a former owner wrote over, a sentence each.
+    private(set) var lostState: [String] = []
 
     /// - Parameter isStopped: whether the user asked for the end.
     init(
@@ -65,7 +67,7 @@ final class CrashRun {
             try turn()
             guard Clock.monotonicSeconds < deadline else { throw CommandError("The services did not begin to work.") }
         }
-        var disturber = Disturber(plan, now: Clock.monotonicSeconds)
+        var disturber = Disturber(plan, facts, now: Clock.monotonicSeconds)
         while !disturber.isDone {
             try turn()
             try disturber.tick(fleet, redis, watch, ends: ends, now: Clock.monotonicSeconds, say: say)
@@ -77,6 +79,7 @@ final class CrashRun {
         ChildProcess.signal(pid, SIGTERM)
         while ChildProcess.reap(pid) == nil { try turn() }
         ended = true
+        lostState = disturber.setBacks
         return disturber.recoveries
     }
 

@@ -171,7 +171,7 @@ final class CrashTest {
     private func report(_ disturbed: CrashRun, _ undisturbed: CrashRun, _ recoveries: [Disturber.Recovery]) -> Bool {
         // The services that write them do so in transactions; an alert is told at least once, under one id.
         let once: Set<String> = settings.delivery == "exactly-once" ? ["features", "scores", "anomalies"] : []
-        let verdict = Verdict(undisturbed: undisturbed.effects, disturbed: disturbed.effects, once: once)
+        let verdict = Verdict(undisturbed: undisturbed.effects, disturbed: disturbed.effects, once: once, lostState: disturbed.lostState)
         for kind in undisturbed.effects.byKind.keys.sorted() {
             let records = disturbed.effects.byKind[kind]?.values.reduce(0) { $0 + $1.records } ?? 0
             say("\(kind): \(undisturbed.effects.count(kind)) undisturbed, \(disturbed.effects.count(kind)) disturbed (\(records) raw records)")

@@ -1,19 +1,19 @@
+import Contracts
 import RedisClient
 import ServiceKit
 
 /// Carries out a plan: each service has its own course of pauses, disturbances and recoveries.
 struct Disturber {
     /// Longest that a service may take to work again, seconds.
-    static let recoveryLimit = 90.0
+    static let recoveryLimit = 180.0
     /// How long a frozen replica stands still, seconds: longer than a session of 6 s and than the embedded broker takes to notice.
-    private static let freeze = 14.0
+    private static let freeze = 16.0
     /// The service whose state is stored in Redis.
     private static let stateful = "stream-processor"
     /// How long Redis takes no writes before the replica is frozen, seconds: longer than the interval of snapshots in a fleet.
     private static let hold = 1.0
-    /// Seconds between the end of a freeze and the kill of the other replicas: enough for what the frozen one was about to store, and less
-    /// than the others need to store newer state over it.
-    private static let aftermath = 0.12
+    /// Seconds between the end of a freeze and the kill of the other replicas: enough for what the frozen one was about to store.
+    private static let aftermath = 1.0
     /// A service works again when it is through with records that the rig first saw so long after the disturbance, seconds: what came before
     /// it may have been read by the replica that was killed.
     private static let markAfter = 0.5
@@ -25,7 +25,6 @@ struct Disturber {
         /// Redis is held; the replica is about to be frozen.
         case holding(until: Double)
         case frozen(until: Double)
-        case awake(until: Double)
         case pause(until: Double)
         case settling(until: Double)
         case marking(since: Double)
@@ -48,10 +47,15 @@ struct Disturber {
         var seconds: Double
     }
 
+    private let keys: RedisKeys
+    private let partitions: Int
     private var courses: [Course]
     private(set) var recoveries: [Recovery] = []
+    /// Stored state that was lost to a former owner.
+    private(set) var setBacks: [String] = []
 
-    init(_ plan: DisturbancePlan, now: Double) {
+    init(_ plan: DisturbancePlan, _ facts: RunFacts, now: Double) {
+        (keys, partitions) = (facts.keys, facts.partitions)
         courses = zip(ServicePlan.consumers, plan.steps).map { service, steps in
             Course(service: service, steps: steps[...], phase: steps.first.map { .pause(until: now + $0.pause) } ?? .done)
         }
@@ -75,10 +79,7 @@ struct Disturber {
                 if service == Self.stateful { _ = try redis.command("CLIENT", "UNPAUSE") }
                 courses[index].phase = .frozen(until: now + Self.freeze)
             case .frozen(let end) where now >= end:
-                fleet.thaw(service)
-                courses[index].phase = .awake(until: now + Self.aftermath)
-            case .awake(let end) where now >= end:
-                fleet.killOthers(service, now: now)
+                try awaken(service, fleet, redis, now)
                 courses[index].phase = .settling(until: now + Self.markAfter)
             case .settling(let end) where now >= end:
                 courses[index].recordsBefore = watch.records(of: service, ends)
@@ -102,6 +103,38 @@ struct Disturber {
             default: break
             }
         }
+    }
+
+    /// Which offset the stored state of each partition covers; -1 where there is none.
+    private func storedOffsets(_ redis: RedisClient) throws -> [Int64] {
+        var questions = RedisPipeline()
+        for partition in 0..<Int32(partitions) {
+            questions.append("HGET", keys.stateSnapshot(service: Self.stateful, partition: partition), "offset")
+        }
+        return try redis.run(questions).map { $0.bytes.flatMap { Int64(String(decoding: $0, as: UTF8.self)) } ?? -1 }
+    }
+
+    /// Ends a freeze and looks closely at what the replica that wakes up does to the stored state: it never covers less than it did, unless a
+    /// former owner writes over what the present one has stored. Then the others are killed.
+    private mutating func awaken(_ service: String, _ fleet: Fleet, _ redis: RedisClient, _ now: Double) throws {
+        guard service == Self.stateful else {
+            fleet.thaw(service)
+            return fleet.killOthers(service, now: now)
+        }
+        var highest = try storedOffsets(redis)
+        fleet.thaw(service)
+        let end = Clock.monotonicSeconds + Self.aftermath
+        while Clock.monotonicSeconds < end {
+            for (partition, offset) in try storedOffsets(redis).enumerated() {
+                if offset < highest[partition] {
+                    setBacks.append(
+                        "state: lost, partition \(partition) was stored up to \(highest[partition]) and then by a former owner up to \(offset)")
+                }
+                highest[partition] = offset
+            }
+            Clock.sleep(milliseconds: 2)
+        }
+        fleet.killOthers(service, now: now)
     }
 
     private func disturb(_ course: inout Course, _ fleet: Fleet, _ redis: RedisClient, _ now: Double) throws {

@@ -97,7 +97,11 @@ struct Verdict: Equatable {
     var isClean: Bool { lost == 0 && doubled == 0 && different == 0 && outOfOrder == 0 }
 
     /// - Parameter once: kinds of which each raw record counts, because their services write them in transactions.
-    init(undisturbed: Effects, disturbed: Effects, once: Set<String> = []) {
+    /// - Parameter lostState: stored state that was written over, a sentence each; counts as lost, since the results are right only as long as
+    ///   Kafka still has the records to rebuild it from.
+    init(undisturbed: Effects, disturbed: Effects, once: Set<String> = [], lostState: [String] = []) {
+        lost = lostState.count
+        lostState.forEach { tell($0) }
         for kind in Set(undisturbed.byKind.keys).union(disturbed.byKind.keys).sorted() {
             let (wanted, found) = (undisturbed.byKind[kind] ?? [:], disturbed.byKind[kind] ?? [:])
             for (id, effect) in wanted where found[id] == nil {

@@ -17,4 +17,5 @@ fi
 .build/release/benchmarks detectors "${peers[@]}" --json .build/bench-detectors.json
 .build/release/benchmarks scorer --json .build/bench-scorer.json
 .build/release/benchmarks producer --json .build/bench-producer.json
+.build/release/benchmarks state
 exec .build/release/benchmarks api "${peers[@]}" "$@"

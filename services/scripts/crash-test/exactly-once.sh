@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# make crash-test-exactly-once: the crash test with transactions, services killed and restarted in place as static members.
+# With KAFKA_BOOTSTRAP_SERVERS on that broker; without it on noida-db (PyPI), behind aborted-filter.py, which says why it is needed.
+# NOIDA_DB names the program (default: the one in .build/crash-venv, installed when it is missing).
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+
+test=(.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash --recovery in-place)
+export VYUHA_DELIVERY=exactly-once
+if [ -n "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
+    exec "${test[@]}" "$@"
+fi
+
+noida=${NOIDA_DB:-.build/crash-venv/bin/noida-db}
+if ! command -v "$noida" >/dev/null; then
+    if ! { python3 -m venv .build/crash-venv && .build/crash-venv/bin/pip --quiet install noida-db==0.2.3; }; then
+        echo "SKIPPED crash-test-exactly-once: noida-db cannot be installed; set KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours." >&2
+        exit 0
+    fi
+    noida=.build/crash-venv/bin/noida-db
+fi
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+data=$(mktemp -d)
+broker_port=$(free_port)
+port=$(free_port)
+# In a group of its own: the program is a wrapper that does not end its child.
+setsid "$noida" start --only kafka --kafka-port "$broker_port" --data-dir "$data/noida" >"$data/noida.log" 2>&1 &
+broker=$!
+python3 services/scripts/crash-test/aborted-filter.py "$port" "$broker_port" &
+filter=$!
+trap 'kill "$filter" 2>/dev/null; kill -- "-$broker" 2>/dev/null; wait "$filter" "$broker" 2>/dev/null || true; rm -rf "$data"' EXIT
+KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:$port "${test[@]}" --rate 1000 "$@"
