@@ -43,8 +43,7 @@ check-kubernetes:
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
 
-crash-test:
-	@services/scripts/setup.sh --tests
+crash-test: setup
 	$(SWIFT) build $(RELEASE) $(if $(SWIFT_FLAGS),--scratch-path .build/flagged $(SWIFT_FLAGS))
 	.build/$(if $(SWIFT_FLAGS),flagged/)release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 
