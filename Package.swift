@@ -75,7 +75,8 @@ let services: [Target] = [
     service(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient",
+            "KafkaClient",
             "ServiceKit", "Contracts", "JSON",
         ]),
     service("AlertSink", ["UseCases", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
@@ -122,7 +123,10 @@ let checks: [Target] = [
     tests("StreamProcessor", ["StreamProcessor"]),
     tests(
         "ScoringService",
-        ["ScoringService", "UseCases", "Features", "FeatureStore", "Detectors", "HTTPServer", "RedisClient", "ServiceKit", "JSON", "TestSupport"]),
+        [
+            "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient",
+            "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
+        ]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer", "UseCases", "Features", "CSVReader", "JSON"]),
     tests("VyuhaCtl", ["VyuhaCtl", "Quality"]),

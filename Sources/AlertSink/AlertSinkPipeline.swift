@@ -26,9 +26,10 @@ final class AlertSinkPipeline {
         self.service = service
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
-        loop = ConsumerLoop(
-            settings.common, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch)
         outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
+        loop = ConsumerLoop(
+            settings.common, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch, outlet: outlet,
+            deadLetterTopic: 0)
         decoder = try AnomalyDecoder()
         admission = Admission(
             RedisClient(settings.common.redis), keys: RedisKeys(useCase: useCase.name),
