@@ -91,7 +91,8 @@ let services: [Target] = [
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient",
+            "ServiceKit", "Contracts", "JSON",
         ]),
 ]
 
@@ -110,7 +111,7 @@ let checks: [Target] = [
     tests("CSVReader", ["CSVReader"]),
     tests("Compression", ["Compression"]),
     tests("ServiceKit", ["ServiceKit", "KafkaClient", "RedisClient", "TestSupport"]),
-    tests("UseCases", ["UseCases", "Features", "JSON"]),
+    tests("UseCases", ["UseCases", "Features", "Detectors", "JSON"]),
     tests("FeatureStore", ["FeatureStore", "TestSupport"]),
     tests("StateStore", ["StateStore", "TestSupport"]),
     tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
