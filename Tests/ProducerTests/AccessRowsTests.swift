@@ -9,7 +9,7 @@ struct AccessRowsTests {
     private static func schema() throws -> EventSchema {
         let texts = ["host", "client", "user", "method", "path", "route", "protocol", "referer", "agent"]
         return try EventSchema(
-            fields: texts.map { EventField($0, .string, isRequired: false) } + [
+            fields: texts.map { EventField($0, .string, isRequired: $0 == "host") } + [
                 EventField("timestamp", .timestamp, format: .iso8601), EventField("status", .integer), EventField("bytes", .integer),
                 EventField("duration", .number, isRequired: false),
             ], entity: "host", time: "timestamp")
