@@ -133,7 +133,8 @@ struct ScorerBenchmark {
         let client = try HTTPClient()
         let deadline = Clock.monotonicSeconds + 300
         while Clock.monotonicSeconds < deadline, service.isRunning {
-            Clock.sleep(milliseconds: 50)
+            // Each look costs the service something.
+            Clock.sleep(milliseconds: 200)
             guard let metrics = try? client.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/metrics")).text,
                 let line = metrics.split(separator: "\n").first(where: { $0.hasPrefix("vyuha_scores_total") }),
                 let done = line.split(separator: " ").last.flatMap({ Int($0) }), done >= settings.vectors
