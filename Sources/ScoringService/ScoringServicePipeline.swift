@@ -24,16 +24,18 @@ final class ScoringServicePipeline {
     private var partitions: StatefulPartitions<ScorerState>?
     private let quality: QualityWatch
 
-    private var reader: FeatureRecordReader
+    // One thread, and no code of the caller's runs inside a step: the run-time checks for overlapping access are left out.
+
+    @exclusivity(unchecked) private var reader: FeatureRecordReader
     /// Records about silence.
     private let silence = Lane(model: nil, states: nil)
     private let silenceWriter: ScoreRecordWriter?
     /// Lanes with rows in this batch, and the rows in the order of their records: an entity's records of several sets must stay in order,
     /// since the alert sink takes what is older than it has seen for a repetition.
-    private var lanes: [Lane] = []
-    private var order: [(lane: Int32, row: Int32)] = []
-    private var latencies: [Double] = []
-    private var json = JSONWriter(capacity: 1 << 12)
+    @exclusivity(unchecked) private var lanes: [Lane] = []
+    @exclusivity(unchecked) private var order: [(lane: Int32, row: Int32)] = []
+    @exclusivity(unchecked) private var latencies: [Double] = []
+    @exclusivity(unchecked) private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
 
     /// The brokers refused records of a batch whose states have moved on already.

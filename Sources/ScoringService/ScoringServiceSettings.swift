@@ -24,7 +24,7 @@ struct ScoringServiceSettings: ServiceSettings {
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
         let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 8000)
-        batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "records", "Most feature records scored together.")
+        batch = reader.integer("VYUHA_BATCH_SIZE", default: 4_000, in: 1...10_000, unit: "records", "Most feature records scored together.")
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
         snapshotInterval =

@@ -16,6 +16,7 @@ struct ScorerBenchmark {
         let entities: Int
         let repeats: Int
         let definition: String
+        let only: String?
         let json: String?
 
         init?(_ reader: inout SettingsReader) {
@@ -23,6 +24,7 @@ struct ScorerBenchmark {
             entities = reader.integer("--entities", default: 1_000, in: 1...100_000, "Entities.")
             repeats = reader.integer("--repeats", default: 2, in: 1...20, "Runs of each detector; the median is reported.")
             definition = reader.string("--definition", default: "services/scripts/bench/definitions/scoring", "The use case that is run.")
+            only = reader.optionalString("--only", "The one row to measure, by its name; without it all.")
             json = reader.optionalString("--json", "File for the results as JSON.")
         }
     }
@@ -39,7 +41,7 @@ struct ScorerBenchmark {
         for (name, kind, isSeries, goal) in [
             ("isolation-forest", DetectorKind.isolationForest, false, 150_000.0 as Double?), ("ensemble", .ensemble, false, 30_000),
             ("ensemble, entities are series", .ensemble, true, nil), ("half-space-trees", .halfSpaceTrees, false, nil), ("ewma", .ewma, false, nil),
-        ] {
+        ] where settings.only == nil || settings.only == name {
             let model = try fit(useCase, kind, isSeries: isSeries)
             var rates: [Double] = []
             for _ in 0..<settings.repeats { rates.append(try measure(useCase, model, isSeries: isSeries)) }
@@ -131,7 +133,8 @@ struct ScorerBenchmark {
         let client = try HTTPClient()
         let deadline = Clock.monotonicSeconds + 300
         while Clock.monotonicSeconds < deadline, service.isRunning {
-            Clock.sleep(milliseconds: 50)
+            // Each look costs the service something.
+            Clock.sleep(milliseconds: 200)
             guard let metrics = try? client.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/metrics")).text,
                 let line = metrics.split(separator: "\n").first(where: { $0.hasPrefix("vyuha_scores_total") }),
                 let done = line.split(separator: " ").last.flatMap({ Int($0) }), done >= settings.vectors

@@ -118,7 +118,7 @@ class Row:
 
     def __init__(self, name, goals, references):
         self.name, self.goals, self.references = name, goals, references
-        self.values, self.parts, self.seconds, self.is_steady = {}, {}, 0.0, True
+        self.values, self.parts, self.seconds = {}, {}, 0.0
 
     def add(self, part, values, seconds):
         self.parts[part] = values
@@ -135,7 +135,7 @@ class Row:
 
 
 # Figures that are better when they are smaller.
-UPPER = {"difference", "seconds"}
+UPPER = {"difference", "processor seconds"}
 
 
 def usual(table, scores):
@@ -269,9 +269,7 @@ def nab(data, trainer, folder):
 
 
 def speed(data, trainer, folder):
-    row = Row("25,000 rows of 38 columns, ensemble, fit and score", {"seconds": 60}, "by the clock; it depends on what else the machine does")
-    # So it is no ground to fail.
-    row.is_steady = False
+    row = Row("25,000 rows of 38 columns, ensemble, fit and score", {"processor seconds": 60}, "by the clock it depends on what else the machine does")
     path = sorted((data / "smd").glob("*_train.csv"))[0]
     learnt, other = Table(path), Table(path.with_name(path.name.replace("_train", "_test")))
     both = [list(r) for r in learnt.rows + other.rows + learnt.rows]
@@ -378,7 +376,7 @@ def main():
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(began | {"rows": shown, "fallen": fallen}, indent=1) + "\n")
     if options.update_held:
-        held |= {row.name: {"goals": row.goals, "reached": {key: round(value, 4) for key, value in row.values.items()}} for row in rows if row.meets() and row.is_steady}
+        held |= {row.name: {"goals": row.goals, "reached": {key: round(value, 4) for key, value in row.values.items()}} for row in rows if row.meets()}
         held_file.write_text(json.dumps(held, indent=1) + "\n")
     print(f"\n{sum(row.meets() for row in rows)} of {len(rows)} rows hold; {options.json}")
     if fallen:
