@@ -108,7 +108,7 @@ let checks: [Target] = [
     tests(
         "Producer",
         ["Producer", "UseCases", "Features", "Simulation", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
-    tests("StreamProcessor", ["StreamProcessor"]),
+    tests("StreamProcessor", ["StreamProcessor", "Features"]),
     tests(
         "ScoringService",
         [

@@ -16,7 +16,7 @@ extension RunFacts {
         self.init(
             name: useCase.name, title: useCase.title, directory: useCase.folder, partitions: useCase.partitions,
             sets: useCase.plan.sets.map(\.name), rate: useCase.source?.rate ?? Self.defaultRate, isFile: isFile, training: training,
-            baseline: baseline)
+            baseline: baseline, retention: useCase.retention)
     }
 }
 
