@@ -144,7 +144,7 @@ struct StreamAndFileTests {
     @Test("give identical feature vectors: a trip as a JSON event and as a row of the sample file")
     func identicalVectors() throws {
         let useCase = try UseCase.load(Self.repository.appendingPathComponent("services/usecases/nyc-taxi/usecase.yaml").path)
-        guard case .csv(let source)? = useCase.source?.kind else {
+        guard case .file(let source)? = useCase.source?.kind else {
             Issue.record("the use case has no source file")
             return
         }
@@ -201,7 +201,10 @@ struct StreamAndFileTests {
             kinds: distinct(s)
             jumps: mean(abs(difference(x)))
           short: { window: { length: 7s }, mean: mean(x), share: count(x) / count() }
-          reading: { x: x, trend: slope(x, 30s), usual: mean(x, 5 events) }
+          reading:
+            x: x
+            trend: slope(x, 30s)
+            usual: mean(x, 5 events)
         detector: { name: isolation-forest }
         """
 
@@ -252,7 +255,7 @@ struct StreamAndFileTests {
         stream.finish(into: &emissions)
         keep()
         #expect(refused > 50 && refused == file.refused)
-        for (set, matrix) in file.matrices.enumerated() {
+        for (set, matrix) in file.sets.map(\.table.matrix).enumerated() {
             #expect(vectors[set].count > 1_000 && vectors[set].count == matrix.rows)
             #expect(vectors[set] == (0..<matrix.rows).map { matrix.row($0).map(\.bitPattern) })
         }

@@ -1,8 +1,11 @@
 import JSON
 
-/// Results of `benchmarks stream`: medians beside their goals.
+/// Results of `benchmarks stream` and `benchmarks scorer`: medians beside their goals.
 struct StreamReport {
+    let unit: String
     private var rows: [(name: String, median: Double, lowest: Double, highest: Double, goal: Double?)] = []
+
+    init(unit: String = "events per CPU second") { self.unit = unit }
 
     mutating func add(_ name: String, _ rates: [Double], goal: Double?) {
         let sorted = rates.sorted()
@@ -43,10 +46,10 @@ struct StreamReport {
                 pad("bytes per entity, six aggregates", 46) + pad("\(Int(bytesPerEntity.rounded()))", 32) + "goal at most 1024: "
                     + verdict(bytesPerEntity <= 1_024))
         }
-        return pad("events per CPU second", 46) + "median\n" + lines.joined(separator: "\n")
+        return pad(unit, 46) + "median\n" + lines.joined(separator: "\n")
     }
 
-    /// `{"stream": [{"name", "median", "lowest", "highest", "goal"}], "growth": …, "bytes_per_entity": …}`; rates in events per CPU second.
+    /// `{"unit", "rows": [{"name", "median", "lowest", "highest", "goal"}], "growth", "bytes_per_entity"}`; the last two where they were measured.
     var json: [UInt8] {
         let items = rows.map { row -> JSONValue in
             .object([
@@ -54,10 +57,9 @@ struct StreamReport {
                 JSONMember("highest", .number(row.highest)), JSONMember("goal", row.goal.map { .number($0) } ?? .null),
             ])
         }
-        let members = [
-            JSONMember("stream", .array(items)), JSONMember("growth", growth.map { .number($0) } ?? .null),
-            JSONMember("bytes_per_entity", bytesPerEntity.map { .number($0) } ?? .null),
-        ]
+        var members = [JSONMember("unit", .string(unit)), JSONMember("rows", .array(items))]
+        if let growth { members.append(JSONMember("growth", .number(growth))) }
+        if let bytesPerEntity { members.append(JSONMember("bytes_per_entity", .number(bytesPerEntity))) }
         return Array(JSONValue.object(members).pretty.utf8)
     }
 }
