@@ -3,6 +3,7 @@
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
 # make sanitize   every test under ThreadSanitizer and AddressSanitizer (builds of their own, some minutes each)
+# make fuzz    FUZZ_CASES (200,000) random and mutated inputs for each of: expressions, events (twice), CSV rows, JSON documents, definitions
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
 # make crash-test-exactly-once   the same with transactions, on noida-db (python3, PyPI) or on KAFKA_BOOTSTRAP_SERVERS
@@ -16,12 +17,13 @@
 USE_CASE   ?= nyc-taxi
 DEMO_FLAGS ?=
 CRASH_FLAGS ?=
+FUZZ_CASES ?= 200000
 DATA       ?=
 SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test fuzz check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
@@ -36,6 +38,12 @@ test:
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
 	$(SWIFT) test --skip-build --parallel
 	@$(MAKE) --no-print-directory check-kubernetes
+
+# Each suite runs in a process of its own: one that crashed or hung is named.
+fuzz: setup
+	$(SWIFT) build --build-tests
+	@for suite in FeaturesTests.FuzzTests JSONTests.JSONFieldsTests/fuzz UseCasesTests.BrokenDefinitionTests/fuzz; do \
+		VYUHA_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT) test --skip-build --filter $$suite || exit 1; done
 
 check-kubernetes:
 	@if command -v python3 >/dev/null; then services/scripts/check-kubernetes.py; else echo "kubernetes: skipped: python3 is not installed."; fi

@@ -121,7 +121,7 @@ let checks: [Target] = [
             "Producer", "UseCases", "Features", "Simulation", "CSVReader", "PostgresClient", "HTTPClient", "KafkaClient", "RedisClient",
             "ServiceKit", "Contracts", "JSON", "TestSupport",
         ]),
-    tests("StreamProcessor", ["StreamProcessor"]),
+    tests("StreamProcessor", ["StreamProcessor", "Features"]),
     tests(
         "ScoringService",
         [

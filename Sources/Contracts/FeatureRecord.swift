@@ -10,18 +10,14 @@ import JSON
 /// - `id`: an event's own; of everything else `<set>:<entity>:<start>:<end>:<kind>`, the same whenever the record is made again.
 /// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
 /// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth.
-public struct FeatureRecordWriter {
-    /// What is the same in every record, escaped once: the text before the entity, and each feature's name.
-    private let kindAndSet: [UInt8]
-    private let names: [[UInt8]]
-    private static let id = Array("\"id\":".utf8)
-    private static let eventTime = Array("\"event_time\":".utf8)
-    private static let windowStart = Array("\"window_start\":".utf8)
-    private static let windowEnd = Array("\"window_end\":".utf8)
-    private static let producedAt = Array("\"produced_at\":".utf8)
-    private static let offset = Array("\"offset\":".utf8)
-    private static let sequence = Array("\"sequence\":".utf8)
-    private static let features = Array("\"features\":".utf8)
+public final class FeatureRecordWriter: Sendable {
+    /// What is the same in every record, escaped once, one after the other: a part per case of `Part`, then each feature's name. One array,
+    /// since one for each would cost more in reference counts than in copying.
+    private let texts: [UInt8]
+    /// Where each part ends.
+    private let ends: [Int]
+
+    private enum Part: Int { case id, kindSetAndEntity, eventTime, windowStart, windowEnd, producedAt, offset, sequence, features, names }
 
     /// The set of records about silence. Each kind has the features that say something about it: of `missing` the expected interval and
     /// the silence so far, of `resumed` the silence, of `flapping` how often the entity went missing, of `stuck` the position of the field in
@@ -35,14 +31,19 @@ public struct FeatureRecordWriter {
     ///   - kind: of every record that this writes.
     ///   - features: names in vector order.
     public init(set: String, kind: String, features: [String]) {
-        var writer = JSONWriter(capacity: 64)
-        writer.key("kind")
-        writer.value(kind)
-        writer.key("set")
-        writer.value(set)
-        writer.key("entity")
-        kindAndSet = writer.bytes
-        names = features.map { JSONWriter.escapedKey($0) }
+        var fixed = JSONWriter(capacity: 64)
+        fixed.key("kind")
+        fixed.value(kind)
+        fixed.key("set")
+        fixed.value(set)
+        fixed.key("entity")
+        let times = ["event_time", "window_start", "window_end", "produced_at", "offset", "sequence", "features"]
+        var (texts, ends): ([UInt8], [Int]) = ([], [])
+        for part in [JSONWriter.escapedKey("id"), fixed.bytes] + (times + features).map({ JSONWriter.escapedKey($0) }) {
+            texts += part
+            ends.append(texts.count)
+        }
+        (self.texts, self.ends) = (texts, ends)
     }
 
     /// Everything of a record but its vector; strings are UTF-8.
@@ -73,37 +74,40 @@ public struct FeatureRecordWriter {
     }
 
     /// Appends one record; no allocation once the writer's buffer has grown.
-    /// - Parameters:
-    ///   - values: holds the vector, one value per feature; NaN means missing.
-    ///   - vector: where in `values`.
-    public func write(_ head: Head, values: [Double], _ vector: Range<Int>, into writer: inout JSONWriter) {
-        writer.beginObject()
-        writer.key(raw: Self.id)
-        writer.value(utf8: head.id)
-        writer.key(raw: kindAndSet)
-        writer.value(utf8: head.entity)
-        writer.key(raw: Self.eventTime)
-        writer.value(head.eventTime)
-        if let window = head.window {
-            writer.key(raw: Self.windowStart)
-            writer.value(window.lowerBound)
-            writer.key(raw: Self.windowEnd)
-            writer.value(window.upperBound)
+    /// - Parameter values: the vector, one value per feature; NaN means missing.
+    public func write(_ head: Head, values: UnsafeBufferPointer<Double>, into writer: inout JSONWriter) {
+        texts.withUnsafeBytes { texts in
+            ends.withUnsafeBufferPointer { ends in
+                func key(_ index: Int, _ writer: inout JSONWriter) {
+                    writer.key(raw: UnsafeRawBufferPointer(rebasing: texts[(index == 0 ? 0 : ends[index - 1])..<ends[index]]))
+                }
+                func number(_ part: Part, _ value: Int64, _ writer: inout JSONWriter) {
+                    key(part.rawValue, &writer)
+                    writer.value(value)
+                }
+                writer.beginObject()
+                key(Part.id.rawValue, &writer)
+                writer.value(utf8: head.id)
+                key(Part.kindSetAndEntity.rawValue, &writer)
+                writer.value(utf8: head.entity)
+                number(.eventTime, head.eventTime, &writer)
+                if let window = head.window {
+                    number(.windowStart, window.lowerBound, &writer)
+                    number(.windowEnd, window.upperBound, &writer)
+                }
+                number(.producedAt, head.producedAt, &writer)
+                number(.offset, head.offset, &writer)
+                number(.sequence, Int64(head.sequence), &writer)
+                key(Part.features.rawValue, &writer)
+                writer.beginObject()
+                for index in 0..<ends.count - Part.names.rawValue {
+                    key(Part.names.rawValue + index, &writer)
+                    writer.value(values[index])
+                }
+                writer.endObject()
+                writer.endObject()
+            }
         }
-        writer.key(raw: Self.producedAt)
-        writer.value(head.producedAt)
-        writer.key(raw: Self.offset)
-        writer.value(head.offset)
-        writer.key(raw: Self.sequence)
-        writer.value(head.sequence)
-        writer.key(raw: Self.features)
-        writer.beginObject()
-        for index in names.indices {
-            writer.key(raw: names[index])
-            writer.value(values[vector.lowerBound + index])
-        }
-        writer.endObject()
-        writer.endObject()
     }
 }
 

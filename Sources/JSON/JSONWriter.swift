@@ -55,6 +55,14 @@ public struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// A part of what `escapedKey` made: many names kept in one array cost no reference count each.
+    @inline(__always)
+    public mutating func key(raw name: UnsafeRawBufferPointer) {
+        separate()
+        bytes.append(contentsOf: name)
+        needsComma = false
+    }
+
     /// `"name":`, escaped, to be kept and written with `key(raw:)`.
     public static func escapedKey(_ name: String) -> [UInt8] {
         var writer = JSONWriter(capacity: name.utf8.count + 3)

@@ -22,12 +22,29 @@ public enum NumberText {
                 }
                 return
             }
+            if value.magnitude < 1e9, appendThousandths(value, to: &bytes) { return }
         }
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { buffer in
             guard let base = buffer.baseAddress else { return }
             let count = vyuha_format_double(value, base)
             bytes.append(contentsOf: UnsafeRawBufferPointer(start: base, count: count))
         }
+    }
+
+    /// A number with at most three decimals, as most readings are, in a third of the time: what has at most 15 digits and reads back as the
+    /// same double is the shortest such text. False for any other number. Small ones have an exponent and are left to the full way.
+    private static func appendThousandths(_ value: Double, to bytes: inout [UInt8]) -> Bool {
+        let magnitude = value.magnitude
+        let thousandths = (magnitude * 1000).rounded()
+        guard magnitude >= 0.001, thousandths / 1000 == magnitude else { return false }
+        let (whole, part) = Int64(thousandths).quotientAndRemainder(dividingBy: 1000)
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        append(UInt64(whole), to: &bytes)
+        bytes.append(UInt8(ascii: "."))
+        bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: part / 100))
+        if part % 100 != 0 { bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: part / 10 % 10)) }
+        if part % 10 != 0 { bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: part % 10)) }
+        return true
     }
 
     public static func append(_ value: Int64, to bytes: inout [UInt8]) {

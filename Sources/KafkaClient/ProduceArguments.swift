@@ -1,42 +1,45 @@
 import CRDKafka
 
-/// The argument list of `rd_kafka_produceva`, built anew for each record in the same memory.
+/// The argument list of `rd_kafka_produceva`, filled anew for each record in the same memory: what every record has stands first, in fixed
+/// places, then its key, timestamp and headers.
 struct ProduceArguments {
-    private var list: [rd_kafka_vu_t] = []
-    private let fixed: [rd_kafka_vu_t]
+    private var list: [rd_kafka_vu_t]
+    private static let fixed = 5
 
     init(ticket: DeliveryTicket) {
-        var flags = rd_kafka_vu_t()
-        flags.vtype = RD_KAFKA_VTYPE_MSGFLAGS
-        flags.u.i = RD_KAFKA_MSG_F_COPY
-        var opaque = rd_kafka_vu_t()
-        opaque.vtype = RD_KAFKA_VTYPE_OPAQUE
-        opaque.u.ptr = UnsafeMutableRawPointer(bitPattern: UInt(ticket.number))
-        fixed = [flags, opaque]
+        func argument(_ type: rd_kafka_vtype_t) -> rd_kafka_vu_t {
+            var argument = rd_kafka_vu_t()
+            argument.vtype = type
+            return argument
+        }
+        list = [
+            argument(RD_KAFKA_VTYPE_MSGFLAGS), argument(RD_KAFKA_VTYPE_OPAQUE), argument(RD_KAFKA_VTYPE_RKT), argument(RD_KAFKA_VTYPE_PARTITION),
+            argument(RD_KAFKA_VTYPE_VALUE),
+        ]
         list.reserveCapacity(16)
+        list[0].u.i = RD_KAFKA_MSG_F_COPY
+        list[1].u.ptr = UnsafeMutableRawPointer(bitPattern: UInt(ticket.number))
     }
 
     /// - Parameter bytes: the batch's arena; must stay where it is until `produce` has returned.
     mutating func set(
         _ record: OutgoingBatch.Record, _ headers: [OutgoingBatch.Header], _ bytes: UnsafeRawBufferPointer, topic: OpaquePointer
     ) {
-        list.removeAll(keepingCapacity: true)
-        list.append(contentsOf: fixed)
-        add(RD_KAFKA_VTYPE_RKT) { $0.rkt = topic }
-        add(RD_KAFKA_VTYPE_PARTITION) { $0.i32 = record.partition }
-        if record.timestamp != 0 { add(RD_KAFKA_VTYPE_TIMESTAMP) { $0.i64 = record.timestamp } }
+        if list.count > Self.fixed { list.removeLast(list.count - Self.fixed) }
+        list.withUnsafeMutableBufferPointer { list in
+            list[2].u.rkt = topic
+            list[3].u.i32 = record.partition
+            // Without a value it is a tombstone.
+            list[4].u.mem.ptr = record.value.flatMap { Self.pointer(bytes, $0) }
+            list[4].u.mem.size = record.value?.count ?? 0
+        }
         if let key = record.key {
             add(RD_KAFKA_VTYPE_KEY) {
                 $0.mem.ptr = Self.pointer(bytes, key)
                 $0.mem.size = key.count
             }
         }
-        if let value = record.value {
-            add(RD_KAFKA_VTYPE_VALUE) {
-                $0.mem.ptr = Self.pointer(bytes, value)
-                $0.mem.size = value.count
-            }
-        }
+        if record.timestamp != 0 { add(RD_KAFKA_VTYPE_TIMESTAMP) { $0.i64 = record.timestamp } }
         for index in record.headers {
             let header = headers[index]
             add(RD_KAFKA_VTYPE_HEADER) {

@@ -134,7 +134,7 @@ public final class ConsumerLoop {
                 try handleOneByOne(batch, consumer, body)
             } else {
                 try body(batch)
-                try transactions?.commit(spans.offsets, of: consumer)
+                try transactions?.commit(noted(spans.offsets), of: consumer)
                 note(spans)
             }
             processed.add(batch.count)
@@ -253,6 +253,12 @@ public final class ConsumerLoop {
         if transactions != nil { poison.progressed(spans.offsets) }
     }
 
+    /// With what the owner wants the next one to know.
+    private func noted(_ offsets: [PartitionOffset]) -> [PartitionOffset] {
+        guard let owner else { return offsets }
+        return offsets.map { PartitionOffset($0.topicPartition, $0.offset, metadata: owner.metadata(of: $0.topicPartition, at: $0.offset)) }
+    }
+
     private func commit(_ consumer: KafkaConsumer, wait: Bool) throws {
         lastCommit = Clock.monotonicSeconds
         if consumer.failedCommits != failedCommits {
@@ -262,7 +268,7 @@ public final class ConsumerLoop {
         }
         guard !pending.isEmpty else { return }
         do {
-            let offsets = pending.map { PartitionOffset($0.key, $0.value) }
+            let offsets = noted(pending.map { PartitionOffset($0.key, $0.value) })
             try consumer.commit(offsets, wait: wait)
             poison.progressed(offsets)
             sent.merge(pending) { $1 }

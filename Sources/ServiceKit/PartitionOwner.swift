@@ -9,9 +9,11 @@ public protocol PartitionOwner: AnyObject {
     /// other entities.
     /// - Throws: where the state cannot be used.
     func check(_ topic: String, partitions: Int) throws
-    /// - Parameter committed: the partitions that are ours now, with their committed offset (or `PartitionOffset.invalid`).
+    /// - Parameter committed: the partitions that are ours now, with their committed offset (or `PartitionOffset.invalid`) and its metadata.
     /// - Returns: where to start reading, per partition.
     func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset]
+    /// What is stored with a committed offset, for the next owner: comes back in `take`.
+    func metadata(of partition: TopicPartition, at offset: Int64) -> String?
     /// The offsets are committed and every effect before them is durable: the moment to store state.
     /// - Parameter isLast: the partitions are about to leave, so what is not stored now must be rebuilt by the next owner.
     func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws

@@ -8,9 +8,24 @@ public protocol PartitionStateful: AnyObject {
     func write(whole: Bool) -> [UInt8]
     /// Reads a whole state and then its changes, in order. Throws where the bytes are foreign or damaged.
     func restore(_ parts: [[UInt8]]) throws
+    /// What an owner must know to rebuild this state from fewer than all events, should its snapshot be gone: travels with the committed
+    /// offset. Nil when every event is needed.
+    var rebuildNote: String? { get }
+    /// Begins anew from such a note, of a state that was like this one.
+    /// - Returns: the first offset to apply; nil when the note is foreign, and then every event is needed.
+    func beginRebuild(_ note: String) -> Int64?
+    /// The state was restored from its snapshot; the note came with the committed offset.
+    func resume(_ note: String)
     /// What time decided without an event: the event time to go on to, if any. Asked when no record came for a while.
     /// - Parameter silence: milliseconds since the partition's last record arrived.
     func advanceDue(silence: Int64) -> Int64?
+}
+
+/// State of which every event may be needed.
+extension PartitionStateful {
+    public var rebuildNote: String? { nil }
+    public func beginRebuild(_ note: String) -> Int64? { nil }
+    public func resume(_ note: String) {}
 }
 
 /// A partition that this service owns.
@@ -141,20 +156,21 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
                     service.log.warning(
                         "stored state is ahead of the committed offset and is rebuilt",
                         ["partition": partition, "offset": snapshot.offset, "committed": floor])
-                    (start, advances) = (rebuildStart(place), [])
+                    (start, advances) = (rebuildStart(place, state), [])
                 } else {
                     do {
                         try state.restore(snapshot.parts)
                         start = snapshot.offset
                         parts = snapshot.parts.count
+                        if let note = place.metadata { state.resume(note) }
                     } catch {
                         service.log.warning("stored state is not used", ["partition": partition, "problem": "\(error)"])
                         state = make()
-                        start = rebuildStart(place)
+                        start = rebuildStart(place, state)
                     }
                 }
             } else if place.offset >= 0 {
-                start = rebuildStart(place)
+                start = rebuildStart(place, state)
             }
             advances.removeAll { $0.offset < start }
             let owned = OwnedPartition(partition, state, start: start, effectsFrom: floor, token: token, advances: advances)
@@ -164,13 +180,20 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
         }
     }
 
-    /// The oldest record that the state could need: without a snapshot everything that Kafka still has of the partition is read again,
-    /// silently. (`auto.offset.reset` makes 0 the oldest record that retention has left.)
-    private func rebuildStart(_ place: PartitionOffset) -> Int64 {
+    /// The oldest record that the state could need: what the committed offset's note says, or else everything that Kafka still has of the
+    /// partition is read again, silently. (`auto.offset.reset` makes 0 the oldest record that retention has left.)
+    private func rebuildStart(_ place: PartitionOffset, _ state: State) -> Int64 {
         guard place.offset > 0 else { return 0 }
         rebuilt.add()
-        service.log.warning("state is rebuilt from Kafka", ["partition": place.topicPartition.partition, "up_to": place.offset])
-        return 0
+        let start = place.metadata.flatMap { state.beginRebuild($0) } ?? 0
+        service.log.warning("state is rebuilt from Kafka", ["partition": place.topicPartition.partition, "from": start, "up_to": place.offset])
+        return min(start, place.offset)
+    }
+
+    /// The note is about the state after everything below the offset, and nothing else.
+    public func metadata(of partition: TopicPartition, at offset: Int64) -> String? {
+        guard let owned = find(partition.partition), owned.next == offset else { return nil }
+        return owned.state.rebuildNote
     }
 
     public func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws {

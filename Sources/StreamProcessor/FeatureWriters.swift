@@ -33,30 +33,33 @@ struct FeatureWriters {
     }
 
     /// Appends one record.
-    /// - Parameter eventID: of the event whose own vector this may be.
+    /// - Parameters:
+    ///   - bytes: what the emission's entity is a part of.
+    ///   - values: what the emission's vector is a part of.
+    ///   - eventID: of the event whose own vector this may be.
     mutating func write(
-        _ emission: Emission, of emissions: borrowing Emissions, eventID: [UInt8], producedAt: Int64, offset: Int64, sequence: Int,
-        into writer: inout JSONWriter
+        _ emission: Emission, _ bytes: UnsafeRawBufferPointer, _ values: UnsafeBufferPointer<Double>, eventID: UnsafeRawBufferPointer,
+        producedAt: Int64, offset: Int64, sequence: Int, into writer: inout JSONWriter
     ) {
         guard let record = emission.set >= 0 ? sets[emission.set] : silence[Int(emission.kind.rawValue)] else { return }
-        if emission.kind != .event { identify(emission, emissions) }
-        (emission.kind == .event ? eventID : id).withUnsafeBytes { id in
-            emissions.bytes.withUnsafeBytes { bytes in
-                let head = FeatureRecordWriter.Head(
-                    id: id, entity: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), eventTime: emission.eventTime,
-                    window: emission.kind == .window ? emission.start..<emission.end : nil, producedAt: producedAt, offset: offset,
-                    sequence: sequence)
-                record.write(head, values: emissions.values, emission.values, into: &writer)
-            }
+        let vector = UnsafeBufferPointer(rebasing: values[emission.values])
+        var head = FeatureRecordWriter.Head(
+            id: eventID, entity: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), eventTime: emission.eventTime,
+            window: emission.kind == .window ? emission.start..<emission.end : nil, producedAt: producedAt, offset: offset, sequence: sequence)
+        if emission.kind == .event { return record.write(head, values: vector, into: &writer) }
+        identify(emission, head.entity)
+        id.withUnsafeBytes { id in
+            head.id = id
+            record.write(head, values: vector, into: &writer)
         }
     }
 
     /// `<set>:<entity>:<start>:<end>:<kind>`.
-    private mutating func identify(_ emission: Emission, _ emissions: borrowing Emissions) {
+    private mutating func identify(_ emission: Emission, _ entity: UnsafeRawBufferPointer) {
         id.removeAll(keepingCapacity: true)
         id.append(contentsOf: emission.set >= 0 ? names[emission.set] : silenceName)
         id.append(UInt8(ascii: ":"))
-        id.append(contentsOf: emissions.bytes[emission.entity])
+        id.append(contentsOf: entity)
         id.append(UInt8(ascii: ":"))
         NumberText.append(emission.start, to: &id)
         id.append(UInt8(ascii: ":"))

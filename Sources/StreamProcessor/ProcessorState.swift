@@ -5,10 +5,53 @@ import StateStore
 final class ProcessorState: PartitionStateful {
     let partition: PartitionState
     private let judgesSilence: Bool
+    private var marks: ReplayMarks
+    /// Marks for one longest window: the finer, the fewer events are read in vain.
+    private static let marksPerWindow: Int64 = 16
 
     init(_ plan: FeaturePlan) {
         partition = PartitionState(plan: plan)
         judgesSilence = plan.silence != nil
+        marks = Self.marks(plan, (0, nil))
+    }
+
+    private static func marks(_ plan: FeaturePlan, _ first: (offset: Int64, newest: Int64?)) -> ReplayMarks {
+        ReplayMarks(first: first.offset, newest: first.newest, distance: plan.longestWindow / marksPerWindow)
+    }
+
+    /// A run of records that begins at an offset comes next.
+    func noteOffset(_ offset: Int64) {
+        guard let newest = partition.newestEventTime, let needed = partition.openWindowStarts?.min() else { return }
+        marks.note(newest: newest, at: offset, needed: needed)
+    }
+
+    // MARK: PartitionStateful
+
+    /// `windows <offset> <newest event time below it, or -> <start of the first open window of each set>…`; nil where more than windows is
+    /// remembered.
+    var rebuildNote: String? {
+        guard let starts = partition.openWindowStarts, let needed = starts.min() else { return nil }
+        let place = marks.place(for: needed)
+        return "windows \(place.offset) \(place.newest.map { String($0) } ?? "-")" + starts.map { " \($0)" }.joined()
+    }
+
+    func beginRebuild(_ note: String) -> Int64? {
+        guard let (place, starts) = Self.parse(note), partition.begin(after: place.newest, windowsFrom: starts) else { return nil }
+        marks = Self.marks(partition.plan, place)
+        return place.offset
+    }
+
+    func resume(_ note: String) {
+        if let (place, _) = Self.parse(note) { marks = Self.marks(partition.plan, place) }
+    }
+
+    private static func parse(_ note: String) -> (place: (offset: Int64, newest: Int64?), starts: [Int64])? {
+        let words = note.split(separator: " ")
+        guard words.count > 3, words[0] == "windows", let offset = Int64(words[1]), offset >= 0 else { return nil }
+        let newest = Int64(words[2])
+        let starts = words[3...].compactMap { Int64($0) }
+        guard newest != nil || words[2] == "-", starts.count == words.count - 3 else { return nil }
+        return ((offset, newest), starts)
     }
 
     func write(whole: Bool) -> [UInt8] {

@@ -120,7 +120,10 @@ final class StreamProcessorPipeline {
             if owned?.isNext(record.offset) != true {
                 let isFirst = owned == nil
                 owned = try partitions.state(of: partition, at: record.offset)
-                if isFirst, let owned { prefetch(records, of: batch, owned.state.partition) }
+                if isFirst, let owned {
+                    owned.state.noteOffset(record.offset)
+                    prefetch(records, of: batch, owned.state.partition)
+                }
             }
             guard let owned else { continue }
             let silently = record.offset < owned.effectsFrom
@@ -184,13 +187,18 @@ final class StreamProcessorPipeline {
 
     /// Queues a feature record for each emission; `id` is the event's identity where one of them is its own vector.
     private func emit(_ partition: Int32, offset: Int64, producedAt: Int64) {
-        for (sequence, emission) in emissions.items.enumerated() {
-            json.removeAll()
-            writers.write(emission, of: emissions, eventID: id, producedAt: producedAt, offset: offset, sequence: sequence, into: &json)
+        emissions.items.withUnsafeBufferPointer { items in
             emissions.bytes.withUnsafeBytes { bytes in
-                json.bytes.withUnsafeBytes { value in
-                    outlet.batch.append(
-                        topic: Topic.features, partition: partition, key: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), value: value)
+                emissions.values.withUnsafeBufferPointer { values in
+                    id.withUnsafeBytes { id in
+                        for sequence in items.indices {
+                            json.removeAll()
+                            writers.write(
+                                items[sequence], bytes, values, eventID: id, producedAt: producedAt, offset: offset, sequence: sequence, into: &json)
+                            let key = UnsafeRawBufferPointer(rebasing: bytes[items[sequence].entity])
+                            json.bytes.withUnsafeBytes { outlet.batch.append(topic: Topic.features, partition: partition, key: key, value: $0) }
+                        }
+                    }
                 }
             }
         }

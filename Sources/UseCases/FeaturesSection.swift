@@ -5,13 +5,22 @@ import YAMLReader
 struct FeaturesSection {
     let sets: [FeatureSetDefinition]
     let plan: FeaturePlan
+    /// How long Kafka is to keep events, milliseconds; nil leaves it to the broker.
+    let retention: Int64?
+
+    /// What a Kafka broker keeps unless told otherwise (`log.retention.hours`).
+    static let usualRetention: Int64 = 7 * 86_400_000
 
     init(_ node: YAMLNode, schema: EventSchema, time: YAMLNode?, silence: YAMLNode?) throws(YAMLError) {
         let declared = try node.mapping()
         var sets: [FeatureSetDefinition] = []
-        for entry in declared.entries { sets.append(try Self.set(entry, declared)) }
+        let (rules, retention) = try time.map { node throws(YAMLError) in try Self.rules(node) } ?? (EventTimeRules(), nil)
+        self.retention = retention
+        for entry in declared.entries {
+            sets.append(try Self.set(entry, declared))
+            try Self.checkRetention(entry, sets[sets.count - 1].scope, rules, retention)
+        }
         self.sets = sets
-        let rules = try time.map { node throws(YAMLError) in try Self.rules(node) } ?? EventTimeRules()
         let silenceRules = try silence.map { node throws(YAMLError) in try Self.silence(node) }
         do {
             plan = try FeaturePlan(schema: schema, sets: sets, time: rules, silence: silenceRules, zones: Zones.find)
@@ -52,6 +61,17 @@ struct FeaturesSection {
         return FeatureSetDefinition(name: entry.key, scope: scope, features: features)
     }
 
+    /// State that was lost is rebuilt from the events that Kafka still has, so a window must be over before its first events are gone.
+    private static func checkRetention(_ entry: YAMLEntry, _ scope: FeatureScope, _ rules: EventTimeRules, _ retention: Int64?) throws(YAMLError) {
+        guard case .window(let length, _) = scope, let node = try entry.value.mapping()["window"] else { return }
+        let needed = length + rules.outOfOrderness + rules.allowedLateness
+        guard needed > retention ?? usualRetention else { return }
+        let kept = YAMLNode.durationText(retention ?? usualRetention)
+        throw (try node.mapping().required("length")).error(
+            "A window of `\(entry.key)` is open for \(YAMLNode.durationText(needed)) with what `time` allows for late events, but events are kept for "
+                + "\(kept)\(retention == nil ? " unless told otherwise" : ""); make the window shorter or `retention` in `time` longer.")
+    }
+
     private static func window(_ node: YAMLNode) throws(YAMLError) -> FeatureScope {
         let keys = try node.mapping(["length", "slide"])
         let length = try keys.required("length").milliseconds(1...FeaturePlan.maximumWindow)
@@ -85,8 +105,8 @@ struct FeaturesSection {
         return rules
     }
 
-    private static func rules(_ node: YAMLNode) throws(YAMLError) -> EventTimeRules {
-        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "maximum_future", "maximum_entities"])
+    private static func rules(_ node: YAMLNode) throws(YAMLError) -> (EventTimeRules, retention: Int64?) {
+        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "maximum_future", "maximum_entities", "retention"])
         var rules = EventTimeRules()
         let range = 0...FeaturePlan.maximumWindow
         if let node = keys["out_of_orderness"] { rules.outOfOrderness = try node.milliseconds(range) }
@@ -95,6 +115,7 @@ struct FeaturesSection {
             rules.maximumFuture = (try? node.string()) == "any" ? nil : try node.milliseconds(range)
         }
         if let node = keys["maximum_entities"] { rules.maximumEntities = try node.int(1...4_000_000) }
-        return rules
+        // At least a minute, so that no topic is made that forgets what its readers have not read; at most ten years.
+        return (rules, try keys["retention"].map { node throws(YAMLError) in try node.milliseconds(60_000...3_653 * 86_400_000) })
     }
 }

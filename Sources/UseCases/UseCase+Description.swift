@@ -9,6 +9,7 @@ extension UseCase: CustomStringConvertible {
             "event: entity \(event.entity), time \(event.time), unknown fields: \(event.schema.unknownFields.rawValue)",
         ]
         for field in event.schema.fields { lines.append("  " + Self.describe(field)) }
+        if let retention { lines.append("events are kept for \(YAMLNode.durationText(retention))") }
         for set in features {
             switch set.scope {
             case .event: lines.append("features \(set.name), per event:")

@@ -15,6 +15,8 @@ public struct UseCase: Sendable {
     public let event: EventSection
     /// Schema, feature sets and time rules, compiled.
     public let plan: FeaturePlan
+    /// How long the topic of events is to keep them, milliseconds; nil leaves it to the broker. No window is open for longer.
+    public let retention: Int64?
     /// The feature sets as they are written, in the order of `plan.sets`.
     public let features: [FeatureSetDefinition]
     /// Where `producer` takes events from, if the use case has a source of its own.

@@ -46,7 +46,9 @@ enum ResetCommand {
             print("Kafka: topics cannot be deleted here (\(error.message)); moving the services' groups to the end instead.")
             return try moveToEnd(facts, admin, existing)
         }
-        try recreate(existing.map { TopicSpec(name: $0.key, partitions: $0.value) }.sorted { $0.name < $1.name }, admin)
+        try recreate(
+            existing.map { TopicSpec(name: $0.key, partitions: $0.value, config: facts.topicConfig($0.key)) }.sorted { $0.name < $1.name },
+            admin)
         print("Kafka: \(existing.count) topics deleted and made again.")
     }
 

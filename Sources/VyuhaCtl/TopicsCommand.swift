@@ -20,9 +20,7 @@ enum TopicsCommand {
 
     private static func create(_ settings: TopicsSettings) throws {
         let admin = try KafkaAdmin(settings.kafka)
-        let specs = settings.facts.topics.all.map {
-            TopicSpec(name: $0, partitions: settings.partitions, replication: settings.replication)
-        }
+        let specs = settings.facts.topicSpecs(partitions: settings.partitions, replication: settings.replication)
         let before = try admin.topics(timeout: 10_000)
         try admin.createTopics(specs, timeout: 30_000)
         for spec in specs { print("\(spec.name)  \(spec.partitions) partitions  \(before[spec.name] == nil ? "created" : "was there")") }

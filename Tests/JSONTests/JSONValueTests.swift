@@ -13,6 +13,23 @@ struct JSONValueTests {
         }
     }
 
+    @Test("numbers of few decimals have the shortest text that reads back, as Swift's own description has it")
+    func fewDecimals() {
+        var random = Seeded(3)
+        var bytes: [UInt8] = []
+        for round in 0..<30_000 {
+            let number = Int64(truncatingIfNeeded: random.next()) % ([1_000, 1_000_000, 1_000_000_000_000, 3_000_000_000_000][round % 4] as Int64)
+            // One in three is the neighbour of such a number, which has many digits.
+            var value = Double(number) / 1000
+            if round % 3 == 0 { value = value.nextUp }
+            guard value.magnitude >= 0.001 else { continue }
+            bytes.removeAll()
+            NumberText.append(value, to: &bytes)
+            let text = "\(value)"
+            #expect(String(decoding: bytes, as: UTF8.self) == (text.hasSuffix(".0") ? String(text.dropLast(2)) : text))
+        }
+    }
+
     @Test("every finite double reads back as the same bits")
     func doublesRoundTrip() throws {
         var random = Seeded(12)

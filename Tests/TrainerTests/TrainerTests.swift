@@ -178,4 +178,86 @@ struct StreamAndFileTests {
         }
         #expect(compared > 1_900)
     }
+
+    private static let windowed = """
+        name: windowed
+        event: { entity: e, time: t, fields: { e: string, t: timestamp, x: { type: number, required: false }, s: string } }
+        time: { out_of_orderness: 5s, allowed_lateness: 5s }
+        features:
+          minute:
+            window: { length: 60s, slide: 10s }
+            n: count()
+            sum: sum(x)
+            mean: mean(x)
+            std: std(x)
+            low: min(x)
+            high: max(x)
+            spread: high - low
+            first: first(x)
+            last: last(x)
+            slope: slope(x)
+            rate: rate(x)
+            p90: quantile(x, 0.9)
+            kinds: distinct(s)
+            jumps: mean(abs(difference(x)))
+          short: { window: { length: 7s }, mean: mean(x), share: count(x) / count() }
+          reading:
+            x: x
+            trend: slope(x, 30s)
+            usual: mean(x, 5 events)
+        detector: { name: isolation-forest }
+        """
+
+    @Test("give identical windows, out of order, late and through snapshots: events of a partition and rows of a file")
+    func identicalWindows() throws {
+        let folder = try Folder()
+        let useCase = try UseCase.load(try folder.write("usecase.yaml", [Self.windowed]))
+        var state: UInt64 = 11
+        func random(_ bound: UInt64) -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) % bound
+        }
+        let rows = (0..<4_000).map { index -> String in
+            // Disorder of up to 14 s against 10 s that are allowed, so that some rows are late.
+            let time = 1_700_000_000_000 + Int64(index) * 400 - Int64(random(14_000))
+            let x = random(12) == 0 ? "" : "\(Double(random(100_000)) / 7)"
+            return "e\(random(9)),\(ISO8601.format(time)),\(x),s\(random(5))"
+        }
+        let path = try folder.write("rows.csv", ["e,t,x,s"] + rows)
+        let file = try TrainingTable(path: path, source: nil, useCase: useCase, progress: { _ in })
+
+        let reader = try CSVReader(path: path)
+        let schema = useCase.plan.schema
+        let writer = ColumnEventWriter(schema: schema, binding: try ColumnBinding(schema: schema, header: reader.columns))
+        let decoder = EventDecoder(schema: schema)
+        var stream = PartitionState(plan: useCase.plan)
+        var emissions = Emissions()
+        var json = JSONWriter()
+        var vectors = useCase.plan.sets.map { _ in [[UInt64]]() }
+        var refused = 0
+        func keep() {
+            for emission in emissions.items where emission.set >= 0 { vectors[emission.set].append(emissions.vector(of: emission).map(\.bitPattern)) }
+        }
+        while try reader.next() == .ok {
+            json.removeAll()
+            emissions.removeAll()
+            writer.write(reader.bytes, reader.fields, into: &json)
+            #expect(decoder.decode(json.bytes))
+            if stream.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied { keep() } else { refused += 1 }
+            if reader.row % 777 == 0 {
+                var bytes: [UInt8] = []
+                stream.writeSnapshot(.full, into: &bytes)
+                stream = PartitionState(plan: useCase.plan)
+                try stream.restore(bytes)
+            }
+        }
+        emissions.removeAll()
+        stream.finish(into: &emissions)
+        keep()
+        #expect(refused > 50 && refused == file.refused)
+        for (set, matrix) in file.sets.map(\.table.matrix).enumerated() {
+            #expect(vectors[set].count > 1_000 && vectors[set].count == matrix.rows)
+            #expect(vectors[set] == (0..<matrix.rows).map { matrix.row($0).map(\.bitPattern) })
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import UseCases
 
@@ -47,6 +48,11 @@ struct BrokenDefinitionTests {
         ("      + load", "      + lod", "19:9: …"),
         ("  reading:\n", "  Reading:\n", "14:3: A feature set's name is 1 to 64 lower-case letters, digits and `_`, not `Reading`."),
         ("    value: value\n", "    window: { length: 60s, slide: 2m }\n", "15:35: `slide` must be between 1ms and 1m, but is 2m."),
+        (
+            "    value: value\n", "    window: { length: 8d }\n",
+            "15:23: A window of `reading` is open for 8d with what `time` allows for late events, but events are kept for 7d unless told otherwise; make the window shorter or `retention` in `time` longer."
+        ),
+        ("double_value: 2 * value", "double_value: double_value + 1", "16:19: Features cannot depend on themselves…"),
         ("    value: value\n", "    per: events\n", "15:10: `per` does not know `events`; did you mean `event`?"),
         ("csv: { file: a.csv", "cvs: { file: a.csv", "21:3: `source` does not know the key `cvs`; did you mean `csv`?"),
         ("columns: { value: val }", "columns: { valeu: val }", "21:50: `columns` does not know the key `valeu`; did you mean `value`?"),
@@ -122,11 +128,14 @@ struct BrokenDefinitionTests {
         let alphabet = Array("{}[]:,-#'\"$*+/()<>=!%^ \n\t.0159abex_~|".utf8)
         let bytes = Array(sound.utf8)
         var accepted = 0
-        for _ in 0..<3000 {
-            var mutated = bytes
+        let corpus = [bytes] + Self.corpus.map { Array($0.utf8) }
+        for round in 0..<Self.rounds {
+            var mutated = round % 3 == 0 ? corpus[Int.random(in: 0..<corpus.count, using: &random)] : bytes
             for _ in 0..<Int.random(in: 1..<4, using: &random) {
-                let at = Int.random(in: 0..<mutated.count, using: &random)
-                switch Int.random(in: 0..<4, using: &random) {
+                let at = Int.random(in: 0..<max(mutated.count, 1), using: &random)
+                if mutated.isEmpty { mutated.append(0x20) }
+                switch Int.random(in: 0..<5, using: &random) {
+                case 4: mutated.insert(contentsOf: Self.pieces[Int.random(in: 0..<Self.pieces.count, using: &random)].utf8, at: at)
                 case 0: mutated.insert(alphabet.randomElement(using: &random) ?? 0, at: at)
                 case 1: mutated[at] = alphabet.randomElement(using: &random) ?? 0
                 case 2: mutated.removeSubrange(at..<min(mutated.count, at + Int.random(in: 1..<20, using: &random)))
@@ -140,8 +149,33 @@ struct BrokenDefinitionTests {
                 #expect(!error.message.isEmpty)
             }
         }
-        #expect(accepted > 20)
+        #expect(accepted > Self.rounds / 200)
     }
+
+    /// `VYUHA_FUZZ_CASES` makes the run as long as one likes: `make fuzz`.
+    private static let rounds = ProcessInfo.processInfo.environment["VYUHA_FUZZ_CASES"].flatMap(Int.init) ?? 3000
+
+    /// Definitions that loaders have stumbled over: none of them may do more than be refused.
+    private static let corpus = [
+        "", "\u{FEFF}", "---", "...", "- - - -", "{}", "[]", "null", "name:", "a: &a [*a]", "a: *b", "<<: {a: 1}", "!!binary x", "? - a\n: b",
+        "name: |\n",
+        "\t", "a: 'b", "a: \"\\ud800\"", "a: \"\\x00\"", String(repeating: "[", count: 200), String(repeating: "{a: ", count: 200),
+        String(repeating: "- ", count: 200) + "a", "%YAML 9.9\n---\na: b", "name: x\n---\nname: y", "name: " + String(repeating: "x", count: 5_000),
+        replacing("rate: 100", "rate: 1e400"), replacing("partitions: 4", "partitions: 99999999999999999999"), replacing("min: 0", "min: .nan"),
+        replacing("min: 0", "min: -.inf"), replacing("    value: value\n", "    window: { length: 9223372036854775807ms }\n"),
+        replacing("    value: value\n", "    window: { length: 106751991167d }\n"),
+        replacing("double_value: 2 * value", "double_value: double_value"),
+        replacing("2 * value", String(repeating: "(", count: 3_000) + "value"),
+        replacing("2 * value", String(repeating: "value + ", count: 3_000) + "1"),
+        replacing("2 * value", "hour(at, \"../../etc/passwd\")"), replacing("2 * value", "mean(value, 0s)"),
+        replacing("2 * value", "quantile(value, 2, 5 events)"),
+    ]
+    private static let pieces = [
+        "&a ", "*a", "!!str ", "<<: ", "? ", "|2-\n", ">+", "\u{0}", "\r", "\u{2028}", "\u{FEFF}", "- ", "..\n", "---\n", "{", "\"", "'", "#",
+        "1e309", ".nan",
+        "-0", "0x10", "99999999999999999999", "366d", "0ms", "window: {length: 1ms}", "time: {retention: 1m}\n", "silence: {interval: learned}\n",
+        "previous(", "mean(value, 3 events)", "{feature.", "$field.", "\u{1F600}",
+    ]
 }
 
 /// A small seeded generator (SplitMix64), so that a failing case can be run again.

@@ -94,6 +94,34 @@ struct UseCaseTests {
         #expect(useCase.event.schema.unknownFields == .ignore)
     }
 
+    @Test("a window may be as long as its topic keeps events, with what `time` allows for late ones")
+    func retention() throws {
+        func load(_ time: String, _ length: String) throws -> UseCase {
+            try UseCase.parse(
+                """
+                name: long
+                event: { entity: e, time: t, fields: { e: integer, t: timestamp, x: number } }
+                time: { \(time) }
+                features:
+                  day: { window: { length: \(length), slide: 1h }, n: count() }
+                detector: { name: isolation-forest }
+                """, file: "f")
+        }
+        #expect(try load("allowed_lateness: 1h", "167h").retention == nil)
+        #expect(try load("allowed_lateness: 1h, retention: 30d", "719h").retention == 30 * 86_400_000)
+        for (time, length, sentence) in [
+            (
+                "allowed_lateness: 1h", "168h",
+                "open for 169h with what `time` allows for late events, but events are kept for 7d unless told otherwise;"
+            ),
+            ("retention: 1d, out_of_orderness: 1m", "24h", "open for 1441m with what `time` allows for late events, but events are kept for 1d;"),
+        ] {
+            let error = #expect(throws: UseCaseError.self) { try load(time, length) }
+            #expect(error?.description.hasPrefix("f:5:28: A window of `day` is \(sentence)") == true, "\(error?.description ?? "")")
+        }
+        #expect(throws: UseCaseError.self) { try load("retention: 1s", "1h") }
+    }
+
     @Test("the fingerprint follows the file's bytes")
     func fingerprint() throws {
         let one = try UseCase.parse(sound, file: "a.yaml")

@@ -97,7 +97,7 @@ struct ScorerBenchmark {
                     let head = FeatureRecordWriter.Head(
                         id: id, entity: name, eventTime: 1_700_000_000_000 + Int64(index), window: nil,
                         producedAt: Clock.milliseconds, offset: Int64(index), sequence: 0)
-                    writer.write(head, values: values, 0..<values.count, into: &json)
+                    values.withUnsafeBufferPointer { writer.write(head, values: $0, into: &json) }
                 }
             }
             batch.append(topic: 0, partition: Int32(entity % useCase.partitions), key: names[entity], value: json.bytes)

@@ -31,14 +31,24 @@ struct SensorEvents {
     /// Event time in seconds.
     func time(_ index: Int) -> Double { 1_700_000_000 + Double(index) / perSecond }
 
-    static func name(_ sensor: Int) -> String {
-        let digits = String(sensor)
-        return "sensor-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    /// `sensor-00042`.
+    static func append(name sensor: Int, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: "sensor-".utf8)
+        var least = 10_000
+        while least > sensor, least > 1 {
+            bytes.append(UInt8(ascii: "0"))
+            least /= 10
+        }
+        NumberText.append(Int64(sensor), to: &bytes)
     }
 
     /// Sends `count` events, each sensor to one partition.
     mutating func fill(_ topic: String, partitions: Int, count: Int, through producer: KafkaProducer) throws {
-        let names = (0..<sensors).map { Array(Self.name($0).utf8) }
+        let names = (0..<sensors).map { sensor in
+            var name: [UInt8] = []
+            Self.append(name: sensor, to: &name)
+            return name
+        }
         let places = (0..<sensors).map { "hall-" + String($0 % 40) }
         var batch = OutgoingBatch(topics: [topic])
         var json = JSONWriter(capacity: 256)

@@ -40,6 +40,9 @@ struct EntityTable {
     @inline(__always)
     func base(_ slot: Int) -> Int { slot * stride }
 
+    /// Memory that is taken, used or not; long keys and what the allocator adds not counted.
+    var byteCount: Int { 8 * (words.capacity + places.capacity) }
+
     /// The key as three words; what is beyond 24 bytes is not in them.
     @inline(__always)
     private static func inline(_ key: UnsafeRawBufferPointer) -> (UInt64, UInt64, UInt64) {
@@ -88,7 +91,7 @@ struct EntityTable {
     mutating func insert(_ key: [UInt8], hash: UInt64) -> Int {
         let slot = count
         count += 1
-        words.append(contentsOf: repeatElement(0, count: stride))
+        words.appendSparingly(repeating: 0, count: stride)
         if count * 2 > places.count { grow() }
         fill(slot, key, hash)
         return slot

@@ -17,6 +17,9 @@ struct PanePool {
     /// Panes in use, with those that hold merged ones.
     var used: Int { words.count / layout.width - 1 - free.count }
 
+    /// Memory that is taken, used or not; sketches are not counted.
+    var byteCount: Int { 8 * words.capacity + 4 * free.capacity }
+
     mutating func take(number: Int64) -> Int {
         let id: Int
         if let last = free.popLast() {
@@ -27,7 +30,7 @@ struct PanePool {
             }
         } else {
             id = words.count / layout.width
-            words.append(contentsOf: repeatElement(0, count: layout.width))
+            words.appendSparingly(repeating: 0, count: layout.width)
             if layout.quantiles > 0 { quantiles.append(contentsOf: repeatElement(QuantileSketch(), count: layout.quantiles)) }
             if layout.distincts > 0 { distincts.append(contentsOf: repeatElement(DistinctSketch(), count: layout.distincts)) }
         }

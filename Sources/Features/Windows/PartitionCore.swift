@@ -32,6 +32,8 @@ struct PartitionCore {
 
     private var registers: [Double]
     private let eventSets: [(set: Int, outputs: [Int])]
+    /// Whether anything outlives an event; where nothing does, no entity is remembered.
+    private let remembers: Bool
     /// Whether events can be late: where windows close or silence is told.
     private let judgesTime: Bool
     /// End of the next window to close, over all sets.
@@ -57,6 +59,7 @@ struct PartitionCore {
         table = EntityTable(extra: words - EntityTable.Word.count)
         eventSets = plan.eventOutputs.enumerated().filter { !$1.isEmpty }.map { ($0, $1) }
         judgesTime = !windows.isEmpty || plan.silence != nil
+        remembers = plan.needsHistory
     }
 
     var watermark: Int64 { max(newest == .min ? .min : newest - plan.time.outOfOrderness, decided) }
@@ -76,6 +79,12 @@ struct PartitionCore {
             return .late(by: horizon - time)
         }
         sequence += 1
+        guard remembers else {
+            compute(row, 0, 0, time, true)
+            emit(entity, time, &emissions)
+            newest = max(newest, time)
+            return .applied
+        }
         let hash = TextHash.hash(entity, 0..<entity.count)
         var slot = table.find(entity, hash: hash)
         var before: Int64?

@@ -66,6 +66,8 @@ public final class PartitionState {
     public var watermark: Int64? { core.watermark == .min ? nil : core.watermark }
     /// Newest event time in milliseconds; nil before the first event.
     public var newestEventTime: Int64? { core.newest == .min ? nil : core.newest }
+    /// Memory that entities and their windows take, used or not; sketches, rolling histories and what the allocator adds are not counted.
+    public var byteCount: Int { core.table.byteCount + core.windows.reduce(0) { $0 + $1.pool.byteCount } }
     /// Panes of all window sets that are in use.
     public var paneCount: Int { core.windows.reduce(0) { $0 + $1.pool.used } }
 }

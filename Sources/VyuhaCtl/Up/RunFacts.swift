@@ -33,7 +33,19 @@ struct RunFacts: Sendable {
 
     var topics: Topics { Topics(useCase: name) }
     var keys: RedisKeys { RedisKeys(useCase: name) }
-    var topicSpecs: [TopicSpec] { topics.all.map { TopicSpec(name: $0, partitions: partitions) } }
+    /// How long the topic of events keeps them, milliseconds; nil is the broker's default.
+    var retention: Int64?
+    var topicSpecs: [TopicSpec] { topicSpecs(partitions: partitions, replication: -1) }
+
+    func topicSpecs(partitions: Int, replication: Int) -> [TopicSpec] {
+        topics.all.map { TopicSpec(name: $0, partitions: partitions, replication: replication, config: topicConfig($0)) }
+    }
+
+    func topicConfig(_ name: String) -> [String: String] {
+        guard name == topics.events, let retention else { return [:] }
+        return ["retention.ms": String(retention)]
+    }
+
     /// Consumer groups, and what each reads.
     var groups: [(service: String, group: String, topics: [String])] { Self.groups(of: name) }
 
