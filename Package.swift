@@ -37,6 +37,7 @@ let pure: [Target] = [
     library("Features", ["Contracts", "JSON"]),
     library("Detectors", ["JSON"]),
     library("Simulation"),
+    library("Alerting", ["JSON"]),
 ]
 
 // MARK: Layer 2: bridges, the only importers of C with I/O, and the kit that every service stands on.
@@ -53,7 +54,8 @@ let bridges: [Target] = [
 
 // MARK: Layer 3: domain.
 let domain: [Target] = [
-    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "JSON", "ServiceKit"]),
+    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit"]),
+    library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
     library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
     library("ModelRegistry", ["RedisClient", "Contracts", "JSON"]),
@@ -71,19 +73,20 @@ let services: [Target] = [
             "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient", "ServiceKit",
             "Contracts", "JSON",
         ]),
-    service("AlertSink", ["UseCases", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
     service(
         "VyuhaCtl",
         [
-            "UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "YAMLReader", "HTTPClient", "RedisClient", "KafkaClient",
-            "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient", "RedisClient",
+            "KafkaClient", "ServiceKit", "Contracts", "JSON",
         ]),
     // Measures the others from outside, as their users see them.
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "Alerting", "AlertStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit",
+            "Contracts", "JSON",
         ]),
 ]
 
@@ -94,6 +97,7 @@ let checks: [Target] = [
     tests("Features", ["Features", "Contracts", "JSON"]),
     tests("Detectors", ["Detectors", "JSON"]),
     tests("Simulation", ["Simulation"]),
+    tests("Alerting", ["Alerting"]),
     tests("KafkaClient", ["KafkaClient"]),
     tests("RedisClient", ["RedisClient", "TestSupport"]),
     tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),

@@ -9,6 +9,7 @@ import ServiceKit
             switch arguments.first {
             case "api": try APIBenchmark(Array(arguments.dropFirst())).run()
             case "stream": try StreamBenchmark(Array(arguments.dropFirst())).run()
+            case "alerts": try AlertsBenchmark(Array(arguments.dropFirst())).run()
             case "echo": try EchoServer(Array(arguments.dropFirst())).run()
             case "--version": print("benchmarks \(vyuhaVersion)")
             case "--help", nil: print(help)
@@ -27,6 +28,7 @@ import ServiceKit
 
         Usage: benchmarks api [options]     POST /predict against FastAPI servers with the same contract
                benchmarks stream [options]  windows and expressions, topic to topic and in the library alone
+               benchmarks alerts [options]  anomalies through the stages of the alert sink, state in Redis
                benchmarks echo --port N     the bare HTTP server, for comparison
                benchmarks api --help        every option
         """

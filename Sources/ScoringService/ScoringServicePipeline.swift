@@ -7,7 +7,7 @@ import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
-/// State:     none beyond the current models
+/// State:     the current models; which entities are anomalous, in memory only (`AnomalousEntities`)
 /// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a model swap loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
@@ -27,6 +27,7 @@ final class ScoringServicePipeline {
     private var rows: [RowsOfSet]
     /// The rows of all sets in the order of their records in the batch.
     private var order: [(set: Int, row: Int)] = []
+    private var anomalous = AnomalousEntities()
     private var latencies: [Double] = []
     private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
@@ -101,6 +102,7 @@ final class ScoringServicePipeline {
         guard waitForModels() else { return }
         try loop.run { batch in
             scorers.refresh()
+            anomalous.begin()
             for index in rows.indices { rows[index].removeAll() }
             order.removeAll(keepingCapacity: true)
             for record in batch.records { read(record, of: batch) }
@@ -108,6 +110,7 @@ final class ScoringServicePipeline {
             for set in useCase.plan.sets.indices { score(set) }
             writeAll(now)
             try outlet.deliver()
+            anomalous.keep()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
         }
@@ -189,7 +192,11 @@ final class ScoringServicePipeline {
             let record = head.record(in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
             send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
             latencies.append(Double(now - head.producedAt) / 1000)
-            guard isAnomaly else { return }
+            guard isAnomaly else {
+                if anomalous.ended(set, record.entity) { sendCleared(record, by: writer, head.partition) }
+                return
+            }
+            anomalous.began(set, record.entity)
             let actual = scorer.values(row: row)
             let explanation = scorer.loaded.model.explain(actual)
             let reason = ScoreRecordWriter.Reason(
@@ -207,12 +214,22 @@ final class ScoringServicePipeline {
             var record = head.record(in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
             record.kindIsType = true
             send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
-            guard isAnomaly else { return }
+            guard isAnomaly else { return sendCleared(record, by: writer, head.partition) }
             let nothing = [Double](repeating: .nan, count: width)
             let reason = ScoreRecordWriter.Reason(
                 actual: Array(rows[set].matrix[row * width..<(row + 1) * width]), expected: nothing, contributions: nothing.map { _ in 0 })
             send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
             metrics.anomalies.add()
+        }
+    }
+
+    /// Tells readers of anomalies that an entity is normal again: a record with `"is_anomaly":false` and the kind `cleared` or `resumed`.
+    private func sendCleared(_ head: ScoreRecordWriter.Head, by writer: ScoreRecordWriter, _ partition: Int32) {
+        var head = head
+        if head.kindIsType { return send(head, by: writer, reason: nil, topic: Topic.anomalies, partition) }
+        StaticString("cleared").withUTF8Buffer { kind in
+            head.kind = UnsafeRawBufferPointer(kind)
+            send(head, by: writer, reason: nil, topic: Topic.anomalies, partition)
         }
     }
 

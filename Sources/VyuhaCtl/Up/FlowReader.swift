@@ -14,6 +14,7 @@ struct FlowReader {
     private let identity: JSONFields
     private let score: JSONFields
     private let label: JSONFields
+    private let alert: JSONFields
     private let event: JSONFields?
 
     private enum Kind { case event, feature, score, anomaly, alert, deadLetter, label, other }
@@ -21,7 +22,8 @@ struct FlowReader {
     init(_ facts: RunFacts, startedAt: Double) throws(JSONError) {
         account = FlowAccount(startedAt: startedAt)
         topics = facts.topics
-        identity = try JSONFields(paths: ["id"])
+        identity = try JSONFields(paths: ["id", "is_anomaly"])
+        alert = try JSONFields(paths: ["id", "event", "raised_by"])
         score = try JSONFields(paths: ["id", "score", "is_anomaly"])
         label = try JSONFields(paths: ["id", "label", "ignore"])
         if let baseline = facts.baseline { event = try JSONFields(paths: [baseline.path]) } else { event = nil }
@@ -42,11 +44,12 @@ struct FlowReader {
             guard let id = id(score, record, batch) else { return }
             account.score(id, score: score.slots[1].number, isAnomaly: score.slots[2].number == 1, arrival: arrival)
         case .anomaly:
-            guard let id = id(identity, record, batch) else { return }
+            // The end of an anomaly is told on the same topic.
+            guard let id = id(identity, record, batch), identity.slots[1].kind != .bool || identity.slots[1].number == 1 else { return }
             account.anomaly(id)
         case .alert:
-            guard let id = id(identity, record, batch) else { return }
-            account.alert(id, arrival: arrival)
+            guard let id = id(alert, record, batch) else { return }
+            account.alert(id, raisedBy: alert.string(1) == "opened" ? alert.string(2).map { IdentityHash.of($0) } : nil, arrival: arrival)
             remember(record, batch)
         case .label:
             guard let id = id(label, record, batch) else { return }
