@@ -1,11 +1,11 @@
 # make demo    build and run the suite on one machine, on real taxi trips
 # make test    build and run every test
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
-# make bench   measure POST /predict against FastAPI servers with the same contract (needs wrk; peers from PyPI)
+# make bench   windows, alerts (ALERTS=10000000 for all of them), and POST /predict against FastAPI servers (needs wrk; peers from PyPI)
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
 # make accuracy DATA=folder   the detectors on labelled data, beside published libraries; fails if a row that once held falls (Python, PyPI)
-# make api-test   random requests made from /openapi.json against a running scoring service (needs schemathesis)
+# make api-test   1,000 random requests made from /openapi.json against a running scoring service (schemathesis, from PyPI)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
 # Each target installs the Debian packages that it needs (services/scripts/setup.sh).

@@ -70,8 +70,8 @@ let services: [Target] = [
     service(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient", "ServiceKit",
-            "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient",
+            "ServiceKit", "Contracts", "JSON",
         ]),
     service("AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
@@ -115,7 +115,10 @@ let checks: [Target] = [
     tests("StreamProcessor", ["StreamProcessor"]),
     tests(
         "ScoringService",
-        ["ScoringService", "UseCases", "Features", "FeatureStore", "Detectors", "HTTPServer", "RedisClient", "ServiceKit", "JSON", "TestSupport"]),
+        [
+            "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient",
+            "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
+        ]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer", "UseCases", "Features", "CSVReader", "JSON"]),
     tests("VyuhaCtl", ["VyuhaCtl"]),

@@ -26,10 +26,12 @@ final class AlertSinkPipeline {
     init(_ settings: AlertSinkSettings, _ service: Service) throws {
         self.settings = settings
         self.service = service
-        let topics = Topics(useCase: settings.useCase.name)
-        loop = ConsumerLoop(
-            settings.common, service, topics: [topics.anomalies], group: settings.useCase.name + ".alert-sink", batch: settings.batch)
+        let useCase = settings.useCase
+        let topics = Topics(useCase: useCase.name)
         outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
+        loop = ConsumerLoop(
+            settings.common, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch, outlet: outlet,
+            deadLetterTopic: 0)
         decoder = try AnomalyDecoder()
         decisions = try Decisions(settings)
         metrics = AlertSinkMetrics(service.metrics)

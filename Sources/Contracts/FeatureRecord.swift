@@ -11,8 +11,17 @@ import JSON
 /// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
 /// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth.
 public struct FeatureRecordWriter {
-    private let set: [UInt8]
+    /// What is the same in every record, escaped once: the text before the entity, and each feature's name.
+    private let kindAndSet: [UInt8]
     private let names: [[UInt8]]
+    private static let id = Array("\"id\":".utf8)
+    private static let eventTime = Array("\"event_time\":".utf8)
+    private static let windowStart = Array("\"window_start\":".utf8)
+    private static let windowEnd = Array("\"window_end\":".utf8)
+    private static let producedAt = Array("\"produced_at\":".utf8)
+    private static let offset = Array("\"offset\":".utf8)
+    private static let sequence = Array("\"sequence\":".utf8)
+    private static let features = Array("\"features\":".utf8)
 
     /// The set of records about silence. Each kind has the features that say something about it: of `missing` the expected interval and
     /// the silence so far, of `resumed` the silence, of `flapping` how often the entity went missing, of `stuck` the position of the field in
@@ -23,18 +32,22 @@ public struct FeatureRecordWriter {
 
     /// - Parameters:
     ///   - set: name of the feature set.
+    ///   - kind: of every record that this writes.
     ///   - features: names in vector order.
-    public init(set: String, features: [String]) {
+    public init(set: String, kind: String, features: [String]) {
         var writer = JSONWriter(capacity: 64)
+        writer.key("kind")
+        writer.value(kind)
+        writer.key("set")
         writer.value(set)
-        self.set = writer.bytes
+        writer.key("entity")
+        kindAndSet = writer.bytes
         names = features.map { JSONWriter.escapedKey($0) }
     }
 
     /// Everything of a record but its vector; strings are UTF-8.
     public struct Head {
         public var id: UnsafeRawBufferPointer
-        public var kind: StaticString
         public var entity: UnsafeRawBufferPointer
         /// Milliseconds since the epoch.
         public var eventTime: Int64
@@ -46,11 +59,10 @@ public struct FeatureRecordWriter {
         public var sequence: Int
 
         public init(
-            id: UnsafeRawBufferPointer, kind: StaticString, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?,
-            producedAt: Int64, offset: Int64, sequence: Int
+            id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?, producedAt: Int64,
+            offset: Int64, sequence: Int
         ) {
             self.id = id
-            self.kind = kind
             self.entity = entity
             self.eventTime = eventTime
             self.window = window
@@ -66,29 +78,25 @@ public struct FeatureRecordWriter {
     ///   - vector: where in `values`.
     public func write(_ head: Head, values: [Double], _ vector: Range<Int>, into writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("id")
+        writer.key(raw: Self.id)
         writer.value(utf8: head.id)
-        writer.key("kind")
-        writer.value(head.kind)
-        writer.key("set")
-        writer.raw(set)
-        writer.key("entity")
+        writer.key(raw: kindAndSet)
         writer.value(utf8: head.entity)
-        writer.key("event_time")
+        writer.key(raw: Self.eventTime)
         writer.value(head.eventTime)
         if let window = head.window {
-            writer.key("window_start")
+            writer.key(raw: Self.windowStart)
             writer.value(window.lowerBound)
-            writer.key("window_end")
+            writer.key(raw: Self.windowEnd)
             writer.value(window.upperBound)
         }
-        writer.key("produced_at")
+        writer.key(raw: Self.producedAt)
         writer.value(head.producedAt)
-        writer.key("offset")
+        writer.key(raw: Self.offset)
         writer.value(head.offset)
-        writer.key("sequence")
+        writer.key(raw: Self.sequence)
         writer.value(head.sequence)
-        writer.key("features")
+        writer.key(raw: Self.features)
         writer.beginObject()
         for index in names.indices {
             writer.key(raw: names[index])

@@ -14,6 +14,12 @@ public struct RedisKeys: Sendable, Equatable {
     public func modelBytes(set: String, version: Int64) -> String { prefix + "model:" + set + ":" + String(version) + ":bytes" }
     /// Hash: what the registry knows about that version.
     public func modelMetadata(set: String, version: Int64) -> String { prefix + "model:" + set + ":" + String(version) + ":meta" }
+    /// What the keys of a set's versions start with; the version and `:bytes` or `:meta` follow.
+    public func modelPrefix(set: String) -> String { prefix + "model:" + set + ":" }
+    /// Counter of the use case: how often the current version of any set has changed.
+    public var modelGeneration: String { prefix + "model-generation" }
+    /// String: the version that is to be compared with the current one.
+    public func modelChallenger(set: String) -> String { prefix + "model:" + set + ":challenger" }
     /// String: the version that scores now.
     public func modelCurrent(set: String) -> String { prefix + "model:" + set + ":current" }
     /// Counter: the last version number handed out.
@@ -47,6 +53,11 @@ public struct RedisKeys: Sendable, Equatable {
     public func stateToken(service: String, partition: Int32) -> String { prefix + "state:" + service + ":" + String(partition) + ":token" }
     /// Hash: the state of a partition.
     public func stateSnapshot(service: String, partition: Int32) -> String { prefix + "state:" + service + ":" + String(partition) + ":snapshot" }
+
+    /// Hash: number of partitions that each input topic had when the state was built.
+    public func stateTopics(service: String) -> String { prefix + "state:" + service + ":topics" }
+    /// Hash: how often a service tried partitions and records that break it.
+    public func attempts(service: String) -> String { prefix + "attempts:" + service }
 
     /// String: how far a source has been delivered.
     public func producerPosition(source: String) -> String { prefix + "producer:" + source }

@@ -278,9 +278,7 @@ public struct ConformalNeighbours: StreamingDetector {
         let state = accepts(state) ? state : past
         let count = Int(state.integers[0])
         guard count >= length else { return explain(row) }
-        // The state is from before the row: its last rows and this one make the shingle.
-        let before = (columns..<width).map { history(state, end: count, index: $0) }
-        return explain(row, shingle: before + row, metric: state)
+        return explain(row, shingle: (0..<width).map { history(state, end: count, index: $0) }, metric: state)
     }
 
     /// Each newest value against what the shingle's other numbers let expect, under the metric's second moments.

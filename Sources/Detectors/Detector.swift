@@ -50,9 +50,22 @@ public protocol Detector: Sendable {
     init(from reader: inout StateReader) throws(DetectorError)
 }
 
+/// Whose rows one state of a streaming detector takes in.
+public enum StateScope: Sendable {
+    /// One entity's: what is normal differs from entity to entity.
+    case entity
+    /// All that come along: entities are alike, and a state is too large to keep one for each.
+    case stream
+}
+
 /// A detector that looks at rows in sequence, and may go on learning: what it keeps is an explicit value that the caller owns (one for each
-/// entity), stores and restores.
+/// entity or stream, see `scope`), stores and restores.
 public protocol StreamingDetector: Detector {
+    static var scope: StateScope { get }
+
+    /// Whether this one, as it was fitted, has any use for what came before a row. One that has none is scored in batches, without state.
+    var keepsHistory: Bool { get }
+
     /// The state before the first row.
     func makeState() -> DetectorState
 
@@ -62,11 +75,25 @@ public protocol StreamingDetector: Detector {
     /// Takes a row that was just scored into what counts as normal. Not called for rows that alerted, so that they never teach it.
     func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState)
 
-    /// Why a row has its score in the light of the state, which stays as it is.
+    /// Why a row has its score: `state` has just scored it, and not learned it.
     func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation
 }
 
+/// A streaming detector that only remembers: the state widens each row by what came before, and wide rows are scored together.
+protocol WideningDetector: StreamingDetector {
+    /// Numbers in a wide row.
+    var wideColumns: Int { get }
+    /// Takes the row into the state and writes its wide form, `wideColumns` numbers.
+    func widen(_ row: Span<Double>, state: inout DetectorState, into wide: inout MutableSpan<Double>)
+    /// Scores `[row × wide column]`.
+    func scoreWide(_ rows: Span<Double>, into scores: inout MutableSpan<Double>, scratch: inout ScoringScratch)
+    /// Why a wide row has its score.
+    func explainWide(_ wide: [Double]) -> Explanation
+}
+
 extension StreamingDetector {
+    public static var scope: StateScope { .entity }
+    public var keepsHistory: Bool { true }
     public func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState) {}
     public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation { explain(row) }
 }

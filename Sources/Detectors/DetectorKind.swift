@@ -49,4 +49,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
 
     /// Whether it goes on learning from the rows that it scores.
     public var isStreaming: Bool { type is any StreamingDetector.Type }
+
+    /// Whose rows one state takes in; nothing remembers across entities where there is no state.
+    public var scope: StateScope { (type as? any StreamingDetector.Type)?.scope ?? .entity }
 }

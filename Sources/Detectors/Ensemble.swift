@@ -14,7 +14,7 @@ import Glibc
 /// Every member scales its own columns, is fitted on three quarters of the rows and calibrated on the rest; the raw score is the weighted
 /// mean of the members' surprise (-log10 p), Fisher's way of joining p-values (Fisher 1932) without the independence that nobody has.
 /// Higher = more anomalous.
-public struct Ensemble: StreamingDetector {
+public struct Ensemble: WideningDetector {
     public static let kind = DetectorKind.ensemble
 
     public static let card = DetectorCard(
@@ -186,38 +186,50 @@ public struct Ensemble: StreamingDetector {
 
     public func makeState() -> DetectorState { context?.makeState() ?? DetectorState() }
 
+    public var keepsHistory: Bool { context != nil }
+    var wideColumns: Int { context?.outputColumns ?? columns }
+
+    /// Without a history each row stands as the first of its entity.
     public func score(_ rows: Span<Double>, into scores: inout MutableSpan<Double>, scratch: inout ScoringScratch) {
-        guard let context else { return vote(rows, into: &scores, scratch: &scratch) }
-        // Without a history each row stands as the first of its entity.
-        for row in 0..<scores.count {
-            var state = context.makeState()
-            scores[row] = score(rows.extracting(row * columns..<(row + 1) * columns), time: 0, state: &state, scratch: &scratch)
+        guard context != nil else { return scoreWide(rows, into: &scores, scratch: &scratch) }
+        let (count, width) = (scores.count, wideColumns)
+        var wide = ScoringScratch.lend(&scratch.wide, count * width)
+        var output = wide.mutableSpan
+        for row in 0..<count {
+            var state = makeState()
+            var place = output._mutatingExtracting(row * width..<(row + 1) * width)
+            widen(rows.extracting(row * columns..<(row + 1) * columns), state: &state, into: &place)
         }
+        scoreWide(wide.span.extracting(first: count * width), into: &scores, scratch: &scratch)
+        scratch.wide = wide
     }
 
     public func score(_ row: Span<Double>, time: Int64, state: inout DetectorState, scratch: inout ScoringScratch) -> Double {
         var raw = ScoringScratch.lend(&scratch.raw, 1)
-        defer { scratch.raw = raw }
+        var wide = ScoringScratch.lend(&scratch.wide, wideColumns)
+        defer { (scratch.raw, scratch.wide) = (raw, wide) }
+        var expanded = wide.mutableSpan
+        widen(row, state: &state, into: &expanded)
         var output = raw.mutableSpan
         var scores = output._mutatingExtracting(0..<1)
-        guard let context else {
-            vote(row, into: &scores, scratch: &scratch)
-            return scores[0]
-        }
-        // A state of another model would be misread: start anew.
-        if !context.accepts(state) { state = context.makeState() }
-        var wide = ScoringScratch.lend(&scratch.wide, context.outputColumns)
-        defer { scratch.wide = wide }
-        var expanded = wide.mutableSpan
-        context.expand(row, state: &state, into: &expanded)
-        vote(wide.span.extracting(first: context.outputColumns), into: &scores, scratch: &scratch)
+        scoreWide(wide.span.extracting(first: wideColumns), into: &scores, scratch: &scratch)
         return scores[0]
     }
 
+    func widen(_ row: Span<Double>, state: inout DetectorState, into wide: inout MutableSpan<Double>) {
+        guard let context else {
+            for column in 0..<columns { wide[column] = row[column] }
+            return
+        }
+        // A state of another model would be misread: start anew.
+        if !context.accepts(state) { state = context.makeState() }
+        context.expand(row, state: &state, into: &wide)
+    }
+
     /// The weighted mean of the members' surprise over (wide) rows.
-    private func vote(_ rows: Span<Double>, into scores: inout MutableSpan<Double>, scratch: inout ScoringScratch) {
+    func scoreWide(_ rows: Span<Double>, into scores: inout MutableSpan<Double>, scratch: inout ScoringScratch) {
         let count = scores.count
-        let width = context?.outputColumns ?? columns
+        let width = wideColumns
         precondition(rows.count == count * width, "a batch is made of whole rows")
         while scratch.nested.count < members.count { scratch.nested.append(ScoringScratch()) }
         var total = 0.0
@@ -250,19 +262,15 @@ public struct Ensemble: StreamingDetector {
     public func expected(for row: [Double]) -> [Double] { explain(row).expected }
 
     public func explain(_ row: [Double]) -> Explanation {
-        explain(row, time: 0, state: makeState())
+        var (state, wide) = (makeState(), [Double](repeating: 0, count: wideColumns))
+        var output = wide.mutableSpan
+        widen(row.span, state: &state, into: &output)
+        return explainWide(wide)
     }
 
     /// Each member's own explanation, weighted by how surprised it is and folded from the views to the features. Expected values are those
     /// of the member that sees the values themselves and is the most surprised.
-    public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
-        var wide = row
-        if let context {
-            var state = context.accepts(state) ? state : context.makeState()
-            wide = [Double](repeating: 0, count: context.outputColumns)
-            var output = wide.mutableSpan
-            context.expand(row.span, state: &state, into: &output)
-        }
+    func explainWide(_ wide: [Double]) -> Explanation {
         let matrix = FeatureMatrix(values: wide, columns: wide.count)
         var weights = [Double](repeating: 0, count: columns)
         var expected = [Double](repeating: 0, count: columns)
@@ -276,7 +284,7 @@ public struct Ensemble: StreamingDetector {
             best = surprise
             for place in 0..<columns { expected[place] = member.scaler.restore(own.expected[place], column: place) }
         }
-        return Explanation.signed(weights, row: row, expected: expected)
+        return Explanation.signed(weights, row: Array(wide[..<columns]), expected: expected)
     }
 
     // MARK: State

@@ -51,23 +51,35 @@ public enum FileScorer {
         }
         scores = [Double](repeating: 0, count: test.matrix.rows)
         flags = [Bool](repeating: false, count: test.matrix.rows)
+        let scope = model.stateScope
         let before = history.map { table in
-            Dictionary(table.order.sequences().compactMap { rows in rows.first.map { (table.order.entity($0), rows) } }) { first, _ in first
+            Dictionary(table.order.sequences(scope).compactMap { rows in rows.first.map { (owner(of: $0, in: table, scope), rows) } }) {
+                first, _ in first
             }
         }
-        for sequence in test.order.sequences() {
+        var (own, ownFlags): ([Double], [Bool]) = ([], [])
+        func run(_ rows: some Collection<Int>, of table: ScoringTable, _ states: inout [DetectorState]) {
+            let rows = Array(rows)
+            scorer.score(
+                table.matrix.selecting(rows: rows).values, times: rows.map { table.times[$0] }, slots: rows.map { _ in 0 }, states: &states,
+                scores: &own, flags: &ownFlags)
+        }
+        for sequence in test.order.sequences(scope) {
             guard let first = sequence.first else { continue }
-            var state = model.makeState()
-            if let history, let earlier = before?[test.order.entity(first)], follows(test.times[first], earlier.map { history.times[$0] }) {
-                for row in earlier.suffix(Self.warmUp) {
-                    _ = scorer.score(history.matrix.row(row), time: history.times[row], state: &state)
-                }
+            var states = [model.makeState()]
+            if let history, let earlier = before?[owner(of: first, in: test, scope)],
+                follows(test.times[first], earlier.map { history.times[$0] })
+            {
+                run(earlier.suffix(Self.warmUp), of: history, &states)
             }
-            for row in sequence {
-                (scores[row], flags[row]) = scorer.score(test.matrix.row(row), time: test.times[row], state: &state)
-            }
+            run(sequence, of: test, &states)
+            for (place, row) in sequence.enumerated() { (scores[row], flags[row]) = (own[place], ownFlags[place]) }
         }
         return FileScores(scores: scores, flags: flags, model: model)
+    }
+
+    private static func owner(of row: Int, in table: ScoringTable, _ scope: StateScope) -> Int {
+        scope == .entity ? table.order.entity(row) : 0
     }
 
     /// Training rows that are enough to settle a history.

@@ -137,7 +137,7 @@ public struct IsolationForest: Detector {
     /// One step down: right where the row's value is at least the cut. The value's low half is all ones, so comparing whole words compares
     /// the keys.
     @inline(__always)
-    private static func descend(_ at: inout Int, _ nodes: UnsafePointer<UInt64>, _ row: UnsafePointer<UInt64>) {
+    static func descend(_ at: inout Int, _ nodes: UnsafePointer<UInt64>, _ row: UnsafePointer<UInt64>) {
         let node = nodes[at]
         at = 2 &* at &+ (node < row[Int(truncatingIfNeeded: node & 0xFFFF_FFFF)] ? 1 : 0)
     }

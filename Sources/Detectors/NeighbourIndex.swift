@@ -143,8 +143,11 @@ struct NeighbourIndex: Sendable {
                     let difference = a - b
                     lanes += difference * difference
                     column += 8
+                    // Most points are too far after a part of their columns already; the sum only grows.
+                    if column & 31 == 0, lanes.sum() > worst { break }
                 }
                 sum = lanes.sum()
+                if sum > worst { continue }
             }
             while column < columns {
                 let difference = point[column] - query[column]

@@ -24,6 +24,9 @@ public struct RowOrder: Sendable, Equatable {
         return result.filter { !$0.isEmpty }
     }
 
+    /// The same with one sequence of all rows where a state takes in whatever comes.
+    func sequences(_ scope: StateScope) -> [[Int]] { scope == .entity ? sequences() : RowOrder(times: times).sequences() }
+
     /// The order of some of the rows.
     func selecting(_ rows: [Int]) -> RowOrder {
         RowOrder(times: rows.map { times[$0] }, entities: entities.isEmpty ? [] : rows.map { entities[$0] })

@@ -160,18 +160,15 @@ public struct SpectralResidual: StreamingDetector {
         Explanation.signed(row.indices.map { deviation(row[$0], $0) * deviation(row[$0], $0) }, row: row, expected: means)
     }
 
-    /// Saliency of each feature; expected is the mean of the last five rows.
+    /// Saliency of each feature; expected is the mean of the five rows before.
     public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
-        guard accepts(state), (state.integers.first ?? 0) >= Int64(window) else { return explain(row) }
-        let seen = Int(state.integers[0])
+        guard accepts(state), let seen = state.integers.first.map({ Int($0) }), seen >= window else { return explain(row) }
         let expected = row.indices.map { column in
-            (1...5).reduce(0) { $0 + state.numbers[((seen - $1) % window) * columns + column] } / 5
+            (1...5).reduce(0) { $0 + state.numbers[((seen - 1 - $1) % window) * columns + column] } / 5
         }
-        var after = state
-        for column in 0..<columns { after.numbers[(seen % window) * columns + column] = row[column] }
         var scratch = ScoringScratch()
         let weights = row.indices.map { column in
-            let saliency = saliency(after, column, seen: seen + 1, &scratch)
+            let saliency = saliency(state, column, seen: seen, &scratch)
             return saliency * saliency
         }
         return Explanation.signed(weights, row: row, expected: expected)

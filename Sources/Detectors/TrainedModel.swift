@@ -24,7 +24,7 @@ public struct TrainedModel: Sendable {
         try check(data, order: order, plan: plan)
         let threshold = try Threshold(plan.threshold, eventsPerEntityPerDay: plan.eventsPerEntityPerDay)
         var random = SeededGenerator(seed: plan.seed)
-        let sequences = plan.detector.isStreaming ? order?.sequences() : nil
+        let sequences = plan.detector.isStreaming ? order?.sequences(plan.detector.scope) : nil
         let (fitRows, heldBack) = split(data.rows, sequences: sequences, share: plan.heldBackShare, random: &random)
         let seed = random.next()
         func train(_ rows: [Int], _ progress: FitProgress) throws(DetectorError) -> (Preprocessing, any Detector) {
@@ -38,8 +38,7 @@ public struct TrainedModel: Sendable {
         var (preprocessing, detector) = try train(fitRows) { progress(0.45 * $0) }
         let raw: [Double]
         if let sequences, let order, let streaming = detector as? any StreamingDetector {
-            let all = runThrough(streaming, preprocessing.apply(data), order: order, sequences: sequences)
-            raw = heldBack.map { all[$0] }
+            raw = runThrough(streaming, preprocessing.apply(data), order: order, sequences: sequences, wanted: heldBack)
         } else {
             raw = detector.score(preprocessing.apply(data.selecting(rows: heldBack)))
         }
@@ -89,8 +88,12 @@ public struct TrainedModel: Sendable {
         return (all.filter { !isHeldBack[$0] }, all.filter { isHeldBack[$0] })
     }
 
-    /// Raw scores of all rows, each entity's in order with a state of its own.
-    static func runThrough(_ detector: any StreamingDetector, _ data: FeatureMatrix, order: RowOrder, sequences: [[Int]]) -> [Double] {
+    /// Raw scores of the wanted rows, each in the light of those before it in its sequence.
+    static func runThrough(
+        _ detector: any StreamingDetector, _ data: FeatureMatrix, order: RowOrder, sequences: [[Int]], wanted: [Int]
+    ) -> [Double] {
+        guard detector.keepsHistory else { return detector.score(data.selecting(rows: wanted)) }
+        if let widening = detector as? any WideningDetector { return widening.scores(of: wanted, in: data, sequences: sequences) }
         var scores = [Double](repeating: 0, count: data.rows)
         var scratch = ScoringScratch()
         for sequence in sequences {
@@ -101,14 +104,19 @@ public struct TrainedModel: Sendable {
                 detector.learn(values, time: order.times[row], state: &state)
             }
         }
-        return scores
+        return wanted.map { scores[$0] }
     }
 
-    /// Whether rows are to be scored in the light of their entity's history: see `ModelScorer.score(_:time:state:)`.
-    public var needsState: Bool { detector is any StreamingDetector }
+    /// Whether rows are to be scored in the light of what came before them: see `ModelScorer.score(_:times:slots:states:scores:flags:)`.
+    public var needsState: Bool { streaming?.keepsHistory ?? false }
 
-    /// The state of an entity before its first row; empty for a detector that needs none.
-    public func makeState() -> DetectorState { (detector as? any StreamingDetector)?.makeState() ?? DetectorState() }
+    /// Whose rows one state takes in.
+    public var stateScope: StateScope { kind.scope }
+
+    /// The state before the first row; empty for a detector that needs none.
+    public func makeState() -> DetectorState { streaming?.makeState() ?? DetectorState() }
+
+    var streaming: (any StreamingDetector)? { detector as? any StreamingDetector }
 
     /// Moves the threshold; the rest of the model stays.
     public mutating func setThreshold(_ rule: ThresholdRule, eventsPerEntityPerDay: Double? = nil) throws(DetectorError) {
@@ -119,16 +127,21 @@ public struct TrainedModel: Sendable {
     ///
     /// Not for every event: it scores two rows for each feature.
     public func explain(_ row: [Double]) -> Explanation {
-        explain(row, time: 0, state: makeState())
+        precondition(row.count == featureNames.count, "a row has a number for each feature")
+        return inUnits(detector.explain(preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values))
     }
 
-    /// The same in the light of an entity's history, which stays as it is: give the state from before the row was scored.
-    public func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
-        precondition(row.count == featureNames.count, "a row has a number for each feature")
-        let scaled = preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values
-        let streaming = detector as? any StreamingDetector
-        var explanation = streaming?.explain(scaled, time: time, state: state) ?? detector.explain(scaled)
-        for column in row.indices {
+    /// The same in the light of a state that has just scored the row.
+    func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
+        guard let streaming else { return explain(row) }
+        return inUnits(
+            streaming.explain(preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values, time: time, state: state))
+    }
+
+    /// Expected values as the features have them.
+    func inUnits(_ scaled: Explanation) -> Explanation {
+        var explanation = scaled
+        for column in explanation.expected.indices {
             explanation.expected[column] = preprocessing.restore(explanation.expected[column], column: column)
         }
         return explanation

@@ -34,9 +34,10 @@ final class FeatureWriterPipeline {
     init(_ settings: FeatureWriterSettings, _ service: Service) throws {
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
-        loop = ConsumerLoop(
-            settings.common, service, topics: [topics.features], group: useCase.name + ".feature-writer", batch: settings.batch)
         outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
+        loop = ConsumerLoop(
+            settings.common, service, topics: [topics.features], group: useCase.name + ".feature-writer", batch: settings.batch, outlet: outlet,
+            deadLetterTopic: 0)
         metrics = FeatureWriterMetrics(service.metrics)
         let client = RedisClient(settings.common.redis)
         let sets = useCase.recordSets

@@ -39,6 +39,8 @@ public struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// Disfavoured, so that a literal takes the way without a look at each byte.
+    @_disfavoredOverload
     public mutating func key(_ name: String) {
         separate()
         quote(name)

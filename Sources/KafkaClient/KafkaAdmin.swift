@@ -46,15 +46,7 @@ public final class KafkaAdmin: @unchecked Sendable {
 
     /// Every topic with its number of partitions. Never creates one.
     public func topics(timeout milliseconds: Int = 10_000) throws(KafkaError) -> [String: Int] {
-        var answer: UnsafePointer<rd_kafka_metadata>?
-        // All topics at once: asking for one by name makes some brokers create it.
-        try check(rd_kafka_metadata(handle.pointer, 1, nil, &answer, Int32(clamping: milliseconds)), "list the topics")
-        guard let answer else { return [:] }
-        defer { rd_kafka_metadata_destroy(answer) }
-        let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
-        return Dictionary(
-            topics.filter { $0.err == RD_KAFKA_RESP_ERR_NO_ERROR }.map { (String(cString: $0.topic), Int($0.partition_cnt)) }
-        ) { first, _ in first }
+        try handle.topics(timeout: milliseconds)
     }
 
     /// Number of partitions; `nil` where there is no such topic.
@@ -163,5 +155,19 @@ public final class KafkaAdmin: @unchecked Sendable {
             throw KafkaError(code: code, "Kafka could not \(action): \(reason).")
         }
         try read(event)
+    }
+}
+
+extension ClientHandle {
+    func topics(timeout milliseconds: Int) throws(KafkaError) -> [String: Int] {
+        var answer: UnsafePointer<rd_kafka_metadata>?
+        // All topics at once: asking for one by name makes some brokers create it.
+        try check(rd_kafka_metadata(pointer, 1, nil, &answer, Int32(clamping: milliseconds)), "list the topics")
+        guard let answer else { return [:] }
+        defer { rd_kafka_metadata_destroy(answer) }
+        let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
+        return Dictionary(
+            topics.filter { $0.err == RD_KAFKA_RESP_ERR_NO_ERROR }.map { (String(cString: $0.topic), Int($0.partition_cnt)) }
+        ) { first, _ in first }
     }
 }

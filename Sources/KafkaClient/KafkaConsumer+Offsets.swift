@@ -53,6 +53,12 @@ extension KafkaConsumer {
         }
     }
 
+    /// Every topic with its number of partitions; one request.
+    public func topics(timeout milliseconds: Int = 5_000) throws(KafkaError) -> [String: Int] {
+        try requireOpen()
+        return try handle.topics(timeout: milliseconds)
+    }
+
     /// The partitions that are read now.
     public func assignment() throws(KafkaError) -> [TopicPartition] {
         try requireOpen()

@@ -24,7 +24,7 @@ public final class KafkaConsumer {
     let handle: ClientHandle
     private let queue: OpaquePointer
     private let slots: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
-    private static let slotCount = 4096
+    private static let slotCount = 10_000
     private var rebalance: RebalanceHandler?
     private(set) var isClosed = false
 
@@ -105,7 +105,7 @@ public final class KafkaConsumer {
     /// records of this one are still ours when they are returned.
     ///
     /// - Parameters:
-    ///   - maximum: 1 to 4096 records.
+    ///   - maximum: 1 to 10,000 records.
     ///   - milliseconds: longest wait for the first record; 0 only looks.
     /// - Returns: the number of records.
     /// - Throws: what the client reports, such as an offset out of range where `auto.offset.reset` is `error`. Records that came

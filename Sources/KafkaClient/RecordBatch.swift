@@ -60,6 +60,25 @@ public struct RecordBatch: Sendable {
         }
     }
 
+    /// The batch with one of its records alone; shares the bytes.
+    public borrowing func only(_ index: Int) -> RecordBatch {
+        var one = copy self
+        one.records = [records[index]]
+        return one
+    }
+
+    /// A batch of one record without key and headers, for tests of code that takes batches.
+    static func of(_ topic: String, partition: Int32, offset: Int64, value: [UInt8]) -> RecordBatch {
+        var batch = RecordBatch(byteCapacity: 0, recordCapacity: 1)
+        batch.topics = [topic]
+        batch.bytes = value
+        batch.records = [
+            ConsumedRecord(topic: 0, partition: partition, offset: offset, timestamp: -1, key: nil, value: 0..<value.count, headers: 0..<0)
+        ]
+        batch.seal()
+        return batch
+    }
+
     mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         records.removeAll(keepingCapacity: true)

@@ -1,11 +1,14 @@
 import Contracts
 import RedisClient
 
-/// The models of one use case in Redis: immutable versions per feature set, and a pointer to the one that scores.
+/// The models of one use case in Redis: immutable versions per feature set, a pointer to the one that scores (`current`), and one to the one
+/// that is compared with it (`challenger`).
 ///
 /// State per version: a string with the bytes (`RedisKeys.modelBytes`) and a hash with what is known about it (`modelMetadata`: `version`,
 /// `published_at`, `bytes`, `sha256`, and the publisher's facts as `fact:<name>`); per feature set a counter, a sorted set of versions, the
-/// pointer `current`, and a list of its last 256 changes. Versions stay until they are deleted.
+/// pointers, and a list of the last 256 changes of `current`. Every change of a `current` gets the next number of the use case, its
+/// generation, so that one number names the versions of all sets (`lineUp`). A version that is neither current nor challenger lives for
+/// `retention` from then on.
 ///
 /// Guarantee: a version becomes visible whole, by one script; its number is never given twice, even where a publisher dies in between (then
 /// the number is left out). `load` gives only bytes whose size and SHA-256 are those of the metadata. Publishing and promoting may be
@@ -15,13 +18,18 @@ import RedisClient
 public final class ModelRegistry {
     /// Largest model: Redis holds it in memory, and a reply must fit the client's limit of 64 MiB.
     public static let maximumModelBytes = 48 << 20
+    /// Thirty days, in milliseconds.
+    public static let usualRetention: Int64 = 30 * 86_400_000
 
     private let client: RedisClient
     private let keys: RedisKeys
+    private let retention: Int64
 
-    public init(_ client: RedisClient, useCase: String) {
+    /// - Parameter retention: milliseconds that a version lives once it is neither current nor challenger.
+    public init(_ client: RedisClient, useCase: String, retention: Int64 = ModelRegistry.usualRetention) {
         self.client = client
         keys = RedisKeys(useCase: useCase)
+        self.retention = retention
     }
 
     // MARK: Writing
@@ -51,7 +59,7 @@ public final class ModelRegistry {
             throw RegistryError(
                 .damaged, "The version counter of feature set \(set) is not a number: delete the key \(keys.modelSequence(set: set)).")
         }
-        var arguments = [text(version), bytes, text(promote ? "1" : "0"), text(now)]
+        var arguments = [text(version), bytes, text(promote ? "1" : "0")]
         let fields = [
             ("version", "\(version)"), ("published_at", "\(now)"), ("bytes", "\(bytes.count)"), ("sha256", sha256(bytes)),
         ]
@@ -59,11 +67,7 @@ public final class ModelRegistry {
             arguments.append(text(name))
             arguments.append(text(value))
         }
-        let names = [
-            keys.modelBytes(set: set, version: version), keys.modelMetadata(set: set, version: version), keys.modelVersions(set: set),
-            keys.modelCurrent(set: set), keys.modelHistory(set: set),
-        ]
-        guard try eval(RegistryScripts.publish, names, arguments) == .integer(1) else {
+        guard try eval(RegistryScripts.publish, set, now, arguments) == .integer(1) else {
             throw RegistryError(
                 .damaged,
                 "Version \(version) of feature set \(set) exists already with other bytes: the counter was set back; publish again.")
@@ -75,8 +79,17 @@ public final class ModelRegistry {
     ///
     /// - Parameter now: wall clock, milliseconds.
     public func promote(set: String, version: Int64, now: Int64) throws(RegistryError) {
-        let names = [keys.modelVersions(set: set), keys.modelCurrent(set: set), keys.modelHistory(set: set)]
-        guard try eval(RegistryScripts.promote, names, [text(version), text(now)]) == .integer(1) else { throw unknown(set, version) }
+        guard try eval(RegistryScripts.promote, set, now, [text(version)]) == .integer(1) else { throw unknown(set, version) }
+    }
+
+    /// Makes a version the challenger; nil withdraws it.
+    public func challenge(set: String, version: Int64?, now: Int64) throws(RegistryError) {
+        switch try eval(RegistryScripts.challenge, set, now, [version.map { text($0) } ?? []]).integer {
+        case 1: return
+        case -1:
+            throw RegistryError(.refused, "Version \(version ?? 0) of feature set \(set) is the current one: it cannot challenge itself.")
+        default: throw unknown(set, version ?? 0)
+        }
     }
 
     /// Makes the version current that was promoted before the current one and still exists; again, one further back.
@@ -84,8 +97,7 @@ public final class ModelRegistry {
     /// - Parameter now: wall clock, milliseconds.
     /// - Returns: the version that is current now.
     public func rollback(set: String, now: Int64) throws(RegistryError) -> Int64 {
-        let names = [keys.modelVersions(set: set), keys.modelCurrent(set: set), keys.modelHistory(set: set)]
-        guard let version = try eval(RegistryScripts.rollback, names, [text(now)]).integer else {
+        guard let version = try eval(RegistryScripts.rollback, set, now, []).integer else {
             throw RegistryError(
                 .nothingToRollBack,
                 "Feature set \(set) has no earlier promoted version to go back to: promote one of its versions by number.")
@@ -95,11 +107,7 @@ public final class ModelRegistry {
 
     /// Deletes a version that is not the current one; its number is not used again.
     public func delete(set: String, version: Int64) throws(RegistryError) {
-        let names = [
-            keys.modelBytes(set: set, version: version), keys.modelMetadata(set: set, version: version), keys.modelVersions(set: set),
-            keys.modelCurrent(set: set),
-        ]
-        switch try eval(RegistryScripts.delete, names, [text(version)]).integer {
+        switch try eval(RegistryScripts.delete, set, 0, [text(version)]).integer {
         case 1: return
         case -1:
             throw RegistryError(
@@ -113,6 +121,31 @@ public final class ModelRegistry {
     /// The version that scores now; nil where none was promoted yet. One GET: cheap enough to ask several times a second.
     public func currentVersion(set: String) throws(RegistryError) -> Int64? {
         try ask { client throws(RedisError) in try client.command("GET", keys.modelCurrent(set: set)) }.integer
+    }
+
+    /// The challenger; nil where there is none.
+    public func challengerVersion(set: String) throws(RegistryError) -> Int64? {
+        try ask { client throws(RedisError) in try client.command("GET", keys.modelChallenger(set: set)) }.integer
+    }
+
+    /// How often the current version of any set has changed; the cheap question whether `lineUp` has news.
+    public func generation() throws(RegistryError) -> Int64 {
+        try ask { client throws(RedisError) in try client.command("GET", keys.modelGeneration) }.integer ?? 0
+    }
+
+    /// The current version of each set as of a generation, the newest where none is given; nil for a set that had none, or whose history
+    /// does not reach back so far.
+    public func lineUp(sets: [String], at wanted: Int64? = nil) throws(RegistryError) -> (generation: Int64, versions: [Int64?]) {
+        var pipeline = RedisPipeline()
+        // First, so that changes in between are left for the next look.
+        pipeline.append("GET", keys.modelGeneration)
+        for set in sets { pipeline.append("LRANGE", keys.modelHistory(set: set), "0", "-1") }
+        let replies = try ask { client throws(RedisError) in try client.run(pipeline) }
+        let generation = wanted ?? replies.first?.integer ?? 0
+        let versions = replies.dropFirst().map { reply in
+            (reply.array ?? []).compactMap { $0.text.flatMap(ModelPromotion.init) }.last { $0.generation <= generation }?.version
+        }
+        return (generation, versions)
     }
 
     /// What is known about the version that scores now; nil where none was promoted yet.
@@ -158,7 +191,7 @@ public final class ModelRegistry {
         var pipeline = RedisPipeline()
         for version in numbers { pipeline.append("HGETALL", keys.modelMetadata(set: set, version: version)) }
         let replies = try ask { client throws(RedisError) in try client.run(pipeline) }
-        // A version that was deleted between the two calls has no fields any more.
+        // A version whose time is over, or that was deleted between the two calls, has no fields any more.
         return zip(numbers, replies).compactMap { ModelVersion(set: set, version: $0, $1) }
     }
 
@@ -174,8 +207,13 @@ public final class ModelRegistry {
         do throws(RedisError) { return try body(client) } catch { throw RegistryError(error) }
     }
 
-    private func eval(_ script: RedisScript, _ names: [String], _ arguments: [[UInt8]]) throws(RegistryError) -> RedisValue {
-        try ask { client throws(RedisError) in try client.eval(script, keys: names, arguments: arguments) }
+    private func eval(_ script: RedisScript, _ set: String, _ now: Int64, _ arguments: [[UInt8]]) throws(RegistryError) -> RedisValue {
+        let names = [
+            keys.modelVersions(set: set), keys.modelCurrent(set: set), keys.modelChallenger(set: set), keys.modelHistory(set: set),
+            keys.modelGeneration,
+        ]
+        let common = [Array(keys.modelPrefix(set: set).utf8), text(now), text(retention)]
+        return try ask { client throws(RedisError) in try client.eval(script, keys: names, arguments: common + arguments) }
     }
 
     private func text(_ value: some CustomStringConvertible) -> [UInt8] { Array(value.description.utf8) }

@@ -54,13 +54,16 @@ public struct ModelPromotion: Sendable, Equatable {
     /// Wall clock of who did it, milliseconds.
     public let at: Int64
     public let isRollback: Bool
+    /// The how manieth change of the use case it was.
+    public let generation: Int64
 
-    /// `<p|r>:<version>:<time>`, as the scripts write it.
+    /// `<p|r>:<version>:<time>:<generation>`, as the scripts write it.
     init?(_ text: String) {
         let parts = text.split(separator: ":")
-        guard parts.count == 3, let version = Int64(parts[1]), let at = Int64(parts[2]) else { return nil }
+        guard parts.count == 4, let version = Int64(parts[1]), let at = Int64(parts[2]), let generation = Int64(parts[3]) else { return nil }
         self.version = version
         self.at = at
+        self.generation = generation
         isRollback = parts[0] == "r"
     }
 }

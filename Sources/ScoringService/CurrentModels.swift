@@ -40,19 +40,27 @@ struct LoadedModel: Sendable {
     }
 }
 
-/// The newest usable model of each feature set. The watcher puts, the stream and `/predict` take; a taker looks at `generation` (one atomic
-/// load) and fetches only when it changed, so a swap costs nothing per record and takes effect between two batches.
+/// The models of all feature sets as of one generation of the registry; nil for a set that has none yet.
+struct LineUp: Sendable {
+    var generation: Int64
+    var models: [LoadedModel?]
+}
+
+/// The newest usable line-up. The watcher puts, the stream and `/predict` take; a taker looks at `generation` (one atomic load) and fetches
+/// only when it changed, so a swap costs nothing per record.
 final class CurrentModels: Sendable {
-    private let models: Mutex<[LoadedModel?]>
+    private let held: Mutex<LineUp>
     private let changes = Atomic<Int>(0)
 
-    init(sets: Int) { models = Mutex(Array(repeating: nil, count: sets)) }
+    init(sets: Int) { held = Mutex(LineUp(generation: 0, models: Array(repeating: nil, count: sets))) }
 
+    /// How often the line-up has changed in this process.
     var generation: Int { changes.load(ordering: .acquiring) }
-    var all: [LoadedModel?] { models.withLock { $0 } }
+    var lineUp: LineUp { held.withLock { $0 } }
+    var all: [LoadedModel?] { lineUp.models }
 
-    func put(_ model: LoadedModel, set: Int) {
-        models.withLock { $0[set] = model }
+    func put(_ lineUp: LineUp) {
+        held.withLock { $0 = lineUp }
         changes.wrappingAdd(1, ordering: .releasing)
     }
 }

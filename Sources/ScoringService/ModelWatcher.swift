@@ -1,4 +1,5 @@
 import Detectors
+import Features
 import ModelRegistry
 import RedisClient
 import ServiceKit
@@ -39,41 +40,55 @@ struct ModelWatcher: Sendable {
             service.metrics.gauge(
                 "vyuha_model_created_timestamp_seconds", "When the model in use was fitted, seconds since the epoch.", [("set", set.name)])
         }
-        var seen = [Int64?](repeating: nil, count: useCase.plan.sets.count)
+        var lineUp = models.lineUp
         var quietUntil = 0.0
         while !service.life.isStopping {
-            for (index, set) in useCase.plan.sets.enumerated() {
-                do {
-                    guard let version = try registry.currentVersion(set: set.name), version != seen[index] else { continue }
-                    let model = try TrainedModel(decoding: registry.load(set: set.name, version: version).bytes)
-                    seen[index] = version
-                    guard let loaded = LoadedModel(model, version: version, features: set.features) else {
-                        failures.add()
-                        service.log.error(
-                            "a model was refused: it wants features that the use case does not have",
-                            [
-                                "set": set.name, "version": version, "model": model.featureNames.joined(separator: ","),
-                                "use_case": set.features.joined(separator: ","),
-                            ])
-                        continue
+            do {
+                if try registry.generation() != lineUp.generation {
+                    let newest = try registry.lineUp(sets: useCase.plan.sets.map(\.name))
+                    for (index, version) in newest.versions.enumerated() {
+                        guard let version, version != lineUp.models[index]?.version else { continue }
+                        guard let loaded = try load(registry, useCase.plan.sets[index], version) else {
+                            failures.add()
+                            continue
+                        }
+                        lineUp.models[index] = loaded
+                        swaps.add()
+                        versions[index].set(Double(version))
+                        created[index].set(Double(loaded.model.metadata.createdAt) / 1000)
                     }
-                    models.put(loaded, set: index)
-                    swaps.add()
-                    versions[index].set(Double(version))
-                    created[index].set(Double(model.metadata.createdAt) / 1000)
-                    service.log.info("model in use", ["set": set.name, "version": version, "detector": model.kind.rawValue])
-                } catch let error as RegistryError where error.isRetryable {
-                    guard Clock.monotonicSeconds >= quietUntil else { continue }
+                    lineUp.generation = newest.generation
+                    models.put(lineUp)
+                }
+            } catch {
+                if Clock.monotonicSeconds >= quietUntil {
                     quietUntil = Clock.monotonicSeconds + 10
                     service.log.warning("the model registry does not answer", ["error": "\(error)"])
-                } catch {
-                    failures.add()
-                    guard Clock.monotonicSeconds >= quietUntil else { continue }
-                    quietUntil = Clock.monotonicSeconds + 10
-                    service.log.error("a model could not be loaded; the old one stays", ["set": set.name, "error": "\(error)"])
                 }
             }
             Clock.sleep(milliseconds: poll)
         }
+    }
+
+    /// Nil for a version that cannot be used; throws where Redis is away.
+    private func load(_ registry: ModelRegistry, _ set: FeatureSetInfo, _ version: Int64) throws -> LoadedModel? {
+        do {
+            let model = try TrainedModel(decoding: registry.load(set: set.name, version: version).bytes)
+            if let loaded = LoadedModel(model, version: version, features: set.features) {
+                service.log.info("model ready", ["set": set.name, "version": version, "detector": model.kind.rawValue])
+                return loaded
+            }
+            service.log.error(
+                "a model was refused: it wants features that the use case does not have; the old one stays",
+                [
+                    "set": set.name, "version": version, "model": model.featureNames.joined(separator: ","),
+                    "use_case": set.features.joined(separator: ","),
+                ])
+        } catch let error as RegistryError where error.isRetryable {
+            throw error
+        } catch {
+            service.log.error("a model could not be loaded; the old one stays", ["set": set.name, "version": version, "error": "\(error)"])
+        }
+        return nil
     }
 }

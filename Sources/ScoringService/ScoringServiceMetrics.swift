@@ -5,6 +5,7 @@ struct ScoringServiceMetrics {
     let scores: Counter
     let anomalies: Counter
     let deadLetters: Counter
+    let evictions: Counter
     let latency: Histogram
 
     init(_ metrics: Metrics) {
@@ -12,6 +13,8 @@ struct ScoringServiceMetrics {
         anomalies = metrics.counter("anomalies_detected_total", "Feature records whose score crossed the threshold.")
         deadLetters = metrics.counter(
             "vyuha_dead_letters_total", "Records that could not be used, by reason.", [("reason", "malformed")])
+        evictions = metrics.counter(
+            "vyuha_state_evictions_total", "Entities whose state was forgotten because a partition had more than VYUHA_STATE_ENTITIES.")
         latency = metrics.histogram(
             "processing_latency_seconds", "From the event's Kafka timestamp to its score being ready to send.")
     }

@@ -3,113 +3,90 @@ import Detectors
 import JSON
 import KafkaClient
 import ServiceKit
+import StateStore
 import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
-/// State:     the current models; which entities are anomalous, in memory only (`AnomalousEntities`)
-/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a model swap loses no record
+/// State:     per partition the model versions in use and what learning models remember of its entities, snapshots in Redis; which
+///            entities are anomalous, in memory only (`AnomalousEntities`)
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a
+///            model swap takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
     private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }
 
     private let service: Service
-    private let loop: ConsumerLoop
+    private let settings: ScoringServiceSettings
     private let outlet: Outlet
     private let metrics: ScoringServiceMetrics
-    private let watcher: ModelWatcher
-    private let models: CurrentModels
-    private let api: ScoringAPI
-    private let useCase: UseCase
+    private let library: ModelLibrary
+    private let shared = SharedLanes()
+    private var partitions: StatefulPartitions<ScorerState>?
 
     private var reader: FeatureRecordReader
-    private var scorers: Scorers
-    private var rows: [RowsOfSet]
-    /// The rows of all sets in the order of their records in the batch.
-    private var order: [(set: Int, row: Int)] = []
+    /// Records about silence.
+    private let silence = Lane(model: nil, states: nil)
+    private let silenceWriter: ScoreRecordWriter?
+    /// Lanes with rows in this batch, and the rows in the order of their records: an entity's records of several sets must stay in order,
+    /// since the alert sink takes what is older than it has seen for a repetition.
+    private var lanes: [Lane] = []
+    private var order: [(lane: Int32, row: Int32)] = []
     private var anomalous = AnomalousEntities()
     private var latencies: [Double] = []
     private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
 
-    /// The records of one batch that belong to one feature set: a matrix and who each row is.
-    private struct RowsOfSet {
-        var matrix: [Double] = []
-        var text: [UInt8] = []
-        var heads: [Head] = []
-        var scores: [Double] = []
-        var flags: [Bool] = []
-
-        struct Head {
-            var id: Range<Int>
-            var kind: Range<Int>
-            var entity: Range<Int>
-            var partition: Int32
-            var eventTime: Int64
-            var window: Range<Int64>?
-            var producedAt: Int64
-            var offset: Int64
-
-            func record(
-                in text: UnsafeRawBufferPointer, _ now: Int64, score: Double, isAnomaly: Bool, confidence: Double
-            ) -> ScoreRecordWriter.Head {
-                ScoreRecordWriter.Head(
-                    id: UnsafeRawBufferPointer(rebasing: text[id]), kind: UnsafeRawBufferPointer(rebasing: text[kind]),
-                    entity: UnsafeRawBufferPointer(rebasing: text[entity]), eventTime: eventTime, window: window, producedAt: producedAt,
-                    scoredAt: now, offset: offset, score: score, isAnomaly: isAnomaly, confidence: confidence)
-            }
-        }
-
-        mutating func removeAll() {
-            matrix.removeAll(keepingCapacity: true)
-            text.removeAll(keepingCapacity: true)
-            heads.removeAll(keepingCapacity: true)
-        }
-
-        mutating func score(by scorer: Scorer) { scorer.score(matrix, scores: &scores, flags: &flags) }
-
-        /// Copies the text, since the reader reuses its own.
-        mutating func keep(_ bytes: ArraySlice<UInt8>) -> Range<Int> {
-            let start = text.count
-            text.append(contentsOf: bytes)
-            return start..<text.count
-        }
+    /// The brokers refused records of a batch whose states have moved on already.
+    private struct Undelivered: Error, CustomStringConvertible {
+        let cause: KafkaError
+        var description: String { "A batch could not be delivered; its records are scored again from the stored state. \(cause)" }
     }
 
     init(_ settings: ScoringServiceSettings, _ service: Service) throws {
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
-        let sets = useCase.plan.sets
         self.service = service
+        self.settings = settings
         outlet = try Outlet(
             settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
-        loop = ConsumerLoop(
-            settings.common, service, topics: [topics.features], group: useCase.name + ".scoring-service", batch: settings.batch, outlet: outlet)
         metrics = ScoringServiceMetrics(service.metrics)
-        watcher = ModelWatcher(settings, service)
-        models = settings.models
-        api = settings.api
-        self.useCase = useCase
+        library = ModelLibrary(useCase, settings.models, redis: settings.common.redis, service)
         reader = try FeatureRecordReader(sets: useCase.recordSets)
-        scorers = Scorers(settings.models, widths: sets.map(\.features.count))
-        rows = useCase.recordSets.map { _ in RowsOfSet() }
+        silenceWriter =
+            useCase.recordSets.count > useCase.plan.sets.count
+            ? useCase.recordSets.last.map {
+                ScoreRecordWriter(
+                    set: $0.name, features: $0.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
+                    model: Array("\"silence\"".utf8), version: 0)
+            } : nil
     }
 
     func run() throws {
         defer { outlet.close() }
-        watcher.start()
-        api.start(service)
+        let (useCase, library, shared) = (settings.useCase, library, shared)
+        ModelWatcher(settings, service).start()
+        settings.api.start(service)
         guard waitForModels() else { return }
+        let limit = settings.entityLimit
+        let partitions = StatefulPartitions<ScorerState>(
+            service, redis: settings.common.redis,
+            store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "scoring-service") },
+            interval: Double(settings.snapshotInterval) / 1000, idleAfter: 0,
+            make: { ScorerState(library, shared: shared, entityLimit: limit) },
+            advance: { [unowned self] owned, generation, _ in try swap(owned, generation) })
+        self.partitions = partitions
+        let loop = ConsumerLoop(
+            settings.common, service, topics: [Topics(useCase: useCase.name).features], group: useCase.name + ".scoring-service",
+            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
-            scorers.refresh()
+            removeRows()
             anomalous.begin()
-            for index in rows.indices { rows[index].removeAll() }
-            order.removeAll(keepingCapacity: true)
-            for record in batch.records { read(record, of: batch) }
+            for record in batch.records { try read(record, of: batch, partitions) }
             let now = Clock.milliseconds
-            for set in useCase.plan.sets.indices { score(set) }
+            for lane in lanes { lane.score() }
             writeAll(now)
-            try outlet.deliver()
+            try deliver()
             anomalous.keep()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
@@ -119,7 +96,7 @@ final class ScoringServicePipeline {
     /// Records wait in Kafka until every feature set has a model.
     private func waitForModels() -> Bool {
         service.life.obstacle = "waiting for a model"
-        while models.all.contains(where: { $0 == nil }) {
+        while settings.models.all.contains(where: { $0 == nil }) {
             if service.life.isStopping { return false }
             service.life.turned()
             Clock.sleep(milliseconds: 50)
@@ -127,100 +104,117 @@ final class ScoringServicePipeline {
         return true
     }
 
-    /// One feature record becomes one row of its set's matrix, or one dead letter.
-    private func read(_ record: ConsumedRecord, of batch: borrowing RecordBatch) {
+    /// From here on the partition is scored by other versions.
+    private func swap(_ owned: OwnedPartition<ScorerState>, _ generation: Int64) throws {
+        try owned.state.go(to: generation)
+        service.log.info(
+            "models in use",
+            [
+                "partition": owned.partition, "offset": owned.next, "generation": generation,
+                "versions": owned.state.lanes.map { "\($0?.model?.version ?? 0)" }.joined(separator: ","),
+            ])
+        var used: [Lane] = []
+        partitions?.forEach { partition in used += partition.state.lanes.compactMap { $0 } }
+        shared.prune(keeping: used)
+    }
+
+    private func removeRows() {
+        for lane in lanes { lane.removeAll() }
+        lanes.removeAll(keepingCapacity: true)
+        order.removeAll(keepingCapacity: true)
+    }
+
+    /// One feature record becomes one row of a lane, or one dead letter.
+    private func read(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ partitions: StatefulPartitions<ScorerState>) throws {
+        guard let owned = try partitions.state(of: record.partition, at: record.offset) else { return }
+        if owned.state.generation == 0 {
+            // Somebody else has the partition when the decision is refused.
+            guard try partitions.decide(owned, library.newest) else { return }
+        }
+        partitions.applied(owned, record.offset)
+        let isSilent = record.offset < owned.effectsFrom
         if let problem = record.value.map({ reader.read(batch.bytes, $0) }) ?? "The record has no bytes." {
-            batch.identity(of: record, into: &id)
-            outlet.batch.appendDeadLetter(
-                topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem, service: service.name)
-            metrics.deadLetters.add()
+            if !isSilent { refuse(record, of: batch, problem) }
             return
         }
-        let set = reader.set
-        reader.appendVector(to: &rows[set].matrix)
-        let id = rows[set].keep(reader.text[reader.id])
-        let kind = rows[set].keep(reader.text[reader.kind])
-        let entity = rows[set].keep(reader.text[reader.entity])
-        order.append((set, rows[set].heads.count))
-        rows[set].heads.append(
-            RowsOfSet.Head(
-                id: id, kind: kind, entity: entity, partition: record.partition, eventTime: reader.eventTime, window: reader.window,
-                producedAt: reader.producedAt, offset: reader.offset))
+        let lane: Lane
+        if reader.set < owned.state.lanes.count {
+            guard let own = owned.state.lanes[reader.set] else { return }
+            lane = own
+        } else {
+            lane = silence
+        }
+        // What is durable already only teaches what learns.
+        if isSilent, lane.states == nil { return }
+        if lane.number < 0 {
+            lane.number = lanes.count
+            lanes.append(lane)
+        }
+        order.append((Int32(truncatingIfNeeded: lane.number), Int32(truncatingIfNeeded: lane.heads.count)))
+        lane.append(reader, partition: record.partition, place: record.offset, isSilent: isSilent)
     }
 
-    /// Scores all rows of a set in one call.
-    private func score(_ set: Int) {
-        guard !rows[set].heads.isEmpty, let scorer = scorers[set] else { return }
-        rows[set].score(by: scorer)
+    private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ problem: String) {
+        batch.identity(of: record, into: &id)
+        outlet.batch.appendDeadLetter(
+            topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem, service: service.name)
+        metrics.deadLetters.add()
     }
 
-    /// Writes what a set's rows became, each in its place of the batch's order: an entity's records of several sets must stay in order,
-    /// since the alert sink takes what is older than it has seen for a repetition.
     private func writeAll(_ now: Int64) {
-        let writers = rows.indices.map { writer(of: $0) }
+        var written = 0
         for place in order {
-            guard let writer = writers[place.set] else { continue }
-            if place.set < useCase.plan.sets.count {
-                write(place.set, place.row, by: writer, now)
-            } else {
-                writeSilence(place.set, place.row, by: writer, now)
-            }
+            let lane = lanes[Int(place.lane)]
+            guard !lane.heads[Int(place.row)].isSilent else { continue }
+            if let model = lane.model { write(lane, Int(place.row), model, now) } else { writeSilence(Int(place.row), now) }
+            written += 1
         }
-        metrics.scores.add(order.count)
+        metrics.scores.add(written)
+        partitions?.forEach { metrics.evictions.add($0.state.takeEvictions()) }
     }
 
-    /// Nil for a set without records in this batch.
-    private func writer(of set: Int) -> ScoreRecordWriter? {
-        guard !rows[set].heads.isEmpty else { return nil }
-        let known = useCase.recordSets[set]
-        guard set < useCase.plan.sets.count else {
-            return ScoreRecordWriter(
-                set: known.name, features: known.features, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
-                model: Array("\"silence\"".utf8), version: 0)
-        }
-        guard let loaded = scorers[set]?.loaded else { return nil }
-        return ScoreRecordWriter(
-            set: known.name, features: loaded.model.featureNames, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
-            model: loaded.name, version: loaded.version)
-    }
-
-    private func write(_ set: Int, _ row: Int, by writer: ScoreRecordWriter, _ now: Int64) {
-        guard let scorer = scorers[set] else { return }
-        let (head, score, isAnomaly) = (rows[set].heads[row], rows[set].scores[row], rows[set].flags[row])
-        let sure = confidence(score: score, threshold: scorer.loaded.model.threshold)
-        rows[set].text.withUnsafeBytes { text in
-            let record = head.record(in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
-            send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
-            latencies.append(Double(now - head.producedAt) / 1000)
+    private func write(_ lane: Lane, _ row: Int, _ model: StreamModel, _ now: Int64) {
+        let (score, isAnomaly) = (lane.scores[row], lane.flags[row])
+        let sure = confidence(score: score, threshold: model.threshold)
+        lane.text.withUnsafeBytes { text in
+            let record = head(lane.heads[row], in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            send(record, by: model.writer, reason: nil, topic: Topic.scores, lane.heads[row].partition)
+            latencies.append(Double(now - lane.heads[row].producedAt) / 1000)
             guard isAnomaly else {
-                if anomalous.ended(set, record.entity) { sendCleared(record, by: writer, head.partition) }
+                if anomalous.ended(model.set, record.entity) { sendCleared(record, by: model.writer, lane.heads[row].partition) }
                 return
             }
-            anomalous.began(set, record.entity)
-            let actual = scorer.values(row: row)
-            let explanation = scorer.loaded.model.explain(actual)
-            let reason = ScoreRecordWriter.Reason(
-                actual: actual, expected: explanation.expected, contributions: explanation.contributions)
-            send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
+            anomalous.began(model.set, record.entity)
+            send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, lane.heads[row].partition)
             metrics.anomalies.add()
         }
     }
 
     /// Silence needs no model: what the stream processor reports is the anomaly, and `resumed` is its end.
-    private func writeSilence(_ set: Int, _ row: Int, by writer: ScoreRecordWriter, _ now: Int64) {
-        let (head, width) = (rows[set].heads[row], useCase.recordSets[set].features.count)
-        rows[set].text.withUnsafeBytes { text in
-            let isAnomaly = !text[head.kind].elementsEqual("resumed".utf8)
-            var record = head.record(in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
+    private func writeSilence(_ row: Int, _ now: Int64) {
+        guard let writer = silenceWriter, let width = settings.useCase.recordSets.last?.features.count else { return }
+        silence.text.withUnsafeBytes { text in
+            let own = silence.heads[row]
+            let isAnomaly = !text[own.kind].elementsEqual("resumed".utf8)
+            var record = head(own, in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
             record.kindIsType = true
-            send(record, by: writer, reason: nil, topic: Topic.scores, head.partition)
-            guard isAnomaly else { return sendCleared(record, by: writer, head.partition) }
+            send(record, by: writer, reason: nil, topic: Topic.scores, own.partition)
+            guard isAnomaly else { return sendCleared(record, by: writer, own.partition) }
             let nothing = [Double](repeating: .nan, count: width)
             let reason = ScoreRecordWriter.Reason(
-                actual: Array(rows[set].matrix[row * width..<(row + 1) * width]), expected: nothing, contributions: nothing.map { _ in 0 })
-            send(record, by: writer, reason: reason, topic: Topic.anomalies, head.partition)
+                actual: Array(silence.matrix[row * width..<(row + 1) * width]), expected: nothing, contributions: nothing.map { _ in 0 })
+            send(record, by: writer, reason: reason, topic: Topic.anomalies, own.partition)
             metrics.anomalies.add()
         }
+    }
+
+    private func head(
+        _ head: Lane.Head, in text: UnsafeRawBufferPointer, _ now: Int64, score: Double, isAnomaly: Bool, confidence: Double
+    ) -> ScoreRecordWriter.Head {
+        ScoreRecordWriter.Head(
+            id: UnsafeRawBufferPointer(rebasing: text[head.id]), kind: UnsafeRawBufferPointer(rebasing: text[head.kind]),
+            entity: UnsafeRawBufferPointer(rebasing: text[head.entity]), eventTime: head.eventTime, window: head.window,
+            producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: score, isAnomaly: isAnomaly, confidence: confidence)
     }
 
     /// Tells readers of anomalies that an entity is normal again: a record with `"is_anomaly":false` and the kind `cleared` or `resumed`.
@@ -240,5 +234,16 @@ final class ScoringServicePipeline {
         writer.write(head, reason: reason, into: &json)
         json.bytes.withUnsafeBytes { outlet.batch.append(topic: topic, partition: partition, key: head.entity, value: $0) }
         outlet.batch.header("id", head.id)
+    }
+
+    /// The states have taken the batch in, so it cannot be handled once more: where records were refused for good, the process ends and
+    /// starts over from the stored state. A transaction is aborted and read again by the loop, state and all.
+    private func deliver() throws {
+        do {
+            try outlet.deliver()
+        } catch {
+            guard settings.delivery == .atLeastOnce, !service.life.isStopping else { throw error }
+            throw Undelivered(cause: error)
+        }
     }
 }

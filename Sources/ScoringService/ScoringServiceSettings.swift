@@ -10,6 +10,10 @@ struct ScoringServiceSettings: ServiceSettings {
     let batch: Int
     /// Milliseconds between two looks at the registry's `current` pointer.
     let modelPoll: Int
+    /// Milliseconds between two snapshots.
+    let snapshotInterval: Int
+    /// Most entities of one partition of which a learning model remembers anything.
+    let entityLimit: Int
     /// The current models, shared between the stream and `POST /predict`.
     let models: CurrentModels
     let delivery: DeliveryGuarantee
@@ -23,6 +27,11 @@ struct ScoringServiceSettings: ServiceSettings {
         batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "records", "Most feature records scored together.")
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
+        snapshotInterval =
+            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of the state.") ?? 10_000
+        entityLimit = reader.integer(
+            "VYUHA_STATE_ENTITIES", default: 10_000, in: 8...1_000_000, unit: "entities",
+            "Most entities of one partition that a learning model remembers; the others start anew.")
         let http = APISettings(&reader, useCase: useCase)
         delivery = reader.delivery(common)
         guard let useCase, let common else { return nil }

@@ -4,12 +4,14 @@ import RedisClient
 /// The loop of every consuming service: poll a batch, have its effects made durable, commit.
 ///
 /// - Offsets are committed only after `handle` returned, at most every `commitInterval`, before partitions are handed over, and at the end.
-/// - When `handle` throws something that may pass (Kafka or Redis away), the loop pauses its partitions, keeps polling so that the
-///   membership lives on, and calls `handle` again with the same batch after a backoff. Effects must therefore be idempotent.
-/// - Exactly-once, each batch is one transaction of its outlet, with the offsets inside. When that must be aborted, the loop goes back to the
-///   committed offsets and to the state stored of them.
-/// - When partitions leave during that wait, the batch is given up: what was not committed is read again, here or elsewhere.
-/// - Any other error ends `run`.
+/// - Exactly-once, each batch is one transaction of its outlet, with the offsets inside.
+/// - When `handle` throws something that may pass (Kafka or Redis away), the loop does what it would do after a crash (`startOver`): it forgets
+///   what was not committed, waits with a backoff while it keeps polling so that the membership lives on, and reads from the committed offsets
+///   again. Effects must therefore be idempotent.
+/// - When `handle` throws anything else, or ended the process, the records are handled one by one, and the one that does it is a dead letter
+///   after bounded tries (`PoisonGuard`).
+/// - Records that retention deleted before they were read are counted (`RetentionWatch`).
+/// - What no waiting mends ends `run`.
 public final class ConsumerLoop {
     /// Bounds how long a stop waits for the poll, milliseconds.
     private static let pollTimeout = 100
@@ -27,18 +29,28 @@ public final class ConsumerLoop {
     private let rebalances: Counter
     private let partitions: Gauge
     private let owner: (any PartitionOwner)?
-    /// Exactly-once only.
+    private let outlet: Outlet?
+    /// The outlet, exactly-once only.
     private let transactions: Outlet?
+    /// Index of the dead-letter topic in the outlet; nil: a record that breaks its handler ends the loop.
+    private let deadLetterTopic: Int?
+    private let poison: PoisonGuard
+    private var retention: RetentionWatch
+    private var counts: PartitionCounts
     private var lagGauges: [TopicPartition: Gauge] = [:]
 
     /// Next offset to read, per partition, of what was handled and not yet committed.
     private var pending: [TopicPartition: Int64] = [:]
     private var assigned: Set<TopicPartition> = []
-    private var partitionsLeft = false
+    /// Of failures in a row.
+    private var backoff = Backoff()
     /// Committed when the partition came: what is read again below it only rebuilds state.
     private var floors: [TopicPartition: Int64] = [:]
     /// What was committed since the owner was last told.
     private var settled: [TopicPartition: Int64] = [:]
+    /// What was last sent to be committed; the answers come later.
+    private var sent: [TopicPartition: Int64] = [:]
+    private var failedCommits = 0
     private var rebalanceError: (any Error)?
     private var lastCommit = Clock.monotonicSeconds
     private var lastSettled = Clock.monotonicSeconds
@@ -48,12 +60,18 @@ public final class ConsumerLoop {
     ///   - group: consumer group, `<use case>.<service>`.
     ///   - batch: most records that one call of `handle` gets.
     ///   - owner: keeps state per partition; nil for a service that has none.
-    ///   - outlet: where `handle` sends its records, if they may have to share transactions with the offsets.
+    ///   - outlet: where `handle` sends its records.
+    ///   - deadLetterTopic: index of the dead-letter topic in the outlet's batch.
     public init(
         _ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int, owner: (any PartitionOwner)? = nil,
-        outlet: Outlet? = nil
+        outlet: Outlet? = nil, deadLetterTopic: Int? = nil
     ) {
+        self.outlet = outlet
         transactions = outlet?.isTransactional == true ? outlet : nil
+        self.deadLetterTopic = deadLetterTopic
+        poison = PoisonGuard(common, service)
+        retention = RetentionWatch(service)
+        counts = PartitionCounts(service, topics: topics)
         self.service = service
         self.owner = owner
         self.common = common
@@ -76,6 +94,7 @@ public final class ConsumerLoop {
         let consumer = try KafkaConsumer(kafka, group: group, instanceID: common.instanceID) { [unowned self] consumer, event in
             rebalanced(consumer, event)
         }
+        try counts.check(consumer, owner)
         try consumer.subscribe(topics)
         var batch = RecordBatch()
         while !service.life.isStopping {
@@ -83,13 +102,10 @@ public final class ConsumerLoop {
             try poll(consumer, into: &batch, timeout: Self.pollTimeout)
             #if VYUHA_BROKEN_COMMIT_FIRST
                 // Wrong on purpose, so that `make crash-test` can show that it would notice: offsets first, effects later.
-                note(batch)
+                note(BatchSpans(batch, from: floors))
                 try commit(consumer, wait: true)
             #endif
-            if !batch.isEmpty, try handleUntilDone(batch, consumer, handle) {
-                note(batch)
-                processed.add(batch.count)
-            }
+            if !batch.isEmpty { try carryThrough(batch, consumer, handle) }
             try tick(consumer)
             let now = Clock.monotonicSeconds
             if let owner, now - lastSettled >= owner.interval {
@@ -98,6 +114,7 @@ public final class ConsumerLoop {
                 try commit(consumer, wait: false)
             }
             if now - lastLag >= Self.lagInterval { measureLag(consumer, now) }
+            try counts.checkNowAndThen(consumer, owner, now)
         }
         try commit(consumer, wait: true)
         consumer.close()
@@ -106,36 +123,48 @@ public final class ConsumerLoop {
 
     // MARK: Handling
 
-    /// True when the batch's effects are durable; false when it was given up.
-    private func handleUntilDone(
-        _ batch: borrowing RecordBatch, _ consumer: KafkaConsumer, _ handle: (borrowing RecordBatch) throws -> Void
-    ) throws -> Bool {
-        var backoff = Backoff()
-        while true {
-            do {
-                try handle(batch)
-                try transactions?.commit(offsets(after: batch), of: consumer)
-                if backoff.attempts > 0 { try resume(consumer) }
-                return true
-            } catch  where Self.mayPass(error) {
-                if let transactions {
-                    try startOver(consumer, transactions, after: error)
-                    return false
-                }
-                if service.life.isStopping { return false }
-                if backoff.attempts == 0 {
-                    service.log.warning("a batch waits because a server is away", ["error": "\(error)"])
-                    try consumer.pause(Array(assigned))
-                    partitionsLeft = false
-                }
-                retries.add()
-                try wait(consumer, milliseconds: backoff.next())
-                if partitionsLeft {
-                    try rewind(consumer, to: batch)
-                    return false
-                }
-                if service.life.isStopping { return false }
+    /// Makes the batch's effects durable and notes its offsets, or goes back to where the batch can be read again.
+    private func carryThrough(
+        _ batch: borrowing RecordBatch, _ consumer: KafkaConsumer, _ body: (borrowing RecordBatch) throws -> Void
+    ) throws {
+        let spans = BatchSpans(batch, from: floors)
+        retention.look(spans, consumer)
+        do {
+            if poison.suspects(spans) {
+                try handleOneByOne(batch, consumer, body)
+            } else {
+                try body(batch)
+                try transactions?.commit(spans.offsets, of: consumer)
+                note(spans)
             }
+            processed.add(batch.count)
+            if backoff.attempts > 0 { service.log.info("the batch went through") }
+            backoff.reset()
+        } catch  where Self.mayPass(error) {
+            try startOver(consumer, after: error)
+        } catch  where deadLetterTopic != nil && Self.isAboutData(error) {
+            poison.suspect(spans)
+            try startOver(consumer, after: error)
+        }
+    }
+
+    /// Each record by itself, with what is known about it; one that has broken its handler too often becomes a dead letter instead.
+    private func handleOneByOne(
+        _ batch: borrowing RecordBatch, _ consumer: KafkaConsumer, _ body: (borrowing RecordBatch) throws -> Void
+    ) throws {
+        for index in 0..<batch.count {
+            service.life.turned()
+            let record = batch.only(index)
+            let spans = BatchSpans(record, from: floors)
+            if let outlet, let deadLetterTopic, poison.isPoison(record) {
+                // Below the committed offset it is a dead letter already.
+                if !spans.offsets.isEmpty { try outlet.deliverPoison(record, topic: deadLetterTopic, attempts: PoisonGuard.limit) }
+            } else {
+                try body(record)
+            }
+            try transactions?.commit(spans.offsets, of: consumer)
+            note(spans)
+            poison.survived(record)
         }
     }
 
@@ -148,37 +177,46 @@ public final class ConsumerLoop {
         }
     }
 
+    /// Whether the handler stumbled over a record: what Kafka and Redis refuse for good (a wrong password, a fenced producer) would hit
+    /// every record, except for a result that is too large.
+    private static func isAboutData(_ error: any Error) -> Bool {
+        if let error = error as? KafkaError { return error.name == "MSG_SIZE_TOO_LARGE" }
+        return !(error is RedisError)
+    }
+
     /// What the owner does without a record, in a transaction of its own.
     private func tick(_ consumer: KafkaConsumer) throws {
         guard let owner else { return }
         do {
             try owner.tick()
             try transactions?.commit([], of: consumer)
-        } catch  where transactions != nil && Self.mayPass(error) {
-            if let transactions { try startOver(consumer, transactions, after: error) }
+        } catch  where Self.mayPass(error) {
+            try startOver(consumer, after: error)
         }
     }
 
-    /// Aborts the transaction and goes back to the committed offsets and to the state stored of them, as after a crash.
-    private func startOver(_ consumer: KafkaConsumer, _ transactions: Outlet, after error: any Error) throws {
-        service.log.warning("a transaction is aborted and its records are read again", ["error": "\(error)"])
-        var backoff = Backoff()
+    /// Forgets what was not committed (the open transaction, what waits to be sent, the state) and goes back to the committed offsets and to
+    /// the state stored of them, as after a crash; before that it waits, longer after each failure in a row.
+    private func startOver(_ consumer: KafkaConsumer, after error: any Error) throws {
+        if backoff.attempts == 0 { service.log.warning("records are read again, since handling them failed", ["error": "\(error)"]) }
         while !service.life.isStopping {
             retries.add()
+            try consumer.pause(Array(assigned))
             do {
-                try transactions.abort()
+                try outlet?.abandon()
+                try commit(consumer, wait: true)
+                try wait(consumer, milliseconds: backoff.next())
                 let places = Array(assigned)
                 owner?.left(places)
+                pending.removeAll()
+                sent.removeAll()
                 settled.removeAll()
-                var starts = try take(consumer, places)
-                if owner == nil {
-                    starts = try consumer.committed(places, timeout: 10_000).map {
-                        PartitionOffset($0.topicPartition, $0.offset >= 0 ? $0.offset : PartitionOffset.beginning)
-                    }
-                }
-                return try consumer.seek(starts)
-            } catch  where Self.mayPass(error) {
-                Clock.sleep(milliseconds: backoff.next())
+                let starts = try take(consumer, places)
+                try consumer.seek(starts)
+                return try consumer.resume(Array(assigned))
+            } catch  where Self.mayPass(error) || (error as? KafkaError)?.name == "_STATE" {
+                // _STATE: a partition that came just now has not begun to be read.
+                service.log.warning("reading again waits for a server", ["error": "\(error)"])
             }
         }
     }
@@ -189,26 +227,10 @@ public final class ConsumerLoop {
         var nothing = RecordBatch(byteCapacity: 0, recordCapacity: 0)
         while Clock.monotonicNanoseconds < end, !service.life.isStopping {
             service.life.turned()
+            // Records of partitions that come meanwhile are read again from where those begin.
             try poll(consumer, into: &nothing, timeout: min(milliseconds, Self.pollTimeout))
-            if !nothing.isEmpty { try rewind(consumer, to: nothing) }
+            try consumer.pause(Array(assigned))
         }
-    }
-
-    private func resume(_ consumer: KafkaConsumer) throws {
-        try consumer.resume(Array(assigned))
-        service.log.info("the batch went through")
-    }
-
-    /// Reads the batch's records again from those partitions that are still ours.
-    private func rewind(_ consumer: KafkaConsumer, to batch: borrowing RecordBatch) throws {
-        var first: [TopicPartition: Int64] = [:]
-        for record in batch.records {
-            let partition = TopicPartition(batch.topics[record.topic], record.partition)
-            guard assigned.contains(partition) else { continue }
-            first[partition] = min(first[partition] ?? .max, record.offset)
-        }
-        try consumer.seek(first.map { PartitionOffset($0.key, $0.value) })
-        try consumer.resume(Array(assigned))
     }
 
     // MARK: Kafka
@@ -224,28 +246,26 @@ public final class ConsumerLoop {
     }
 
     /// The batch is done: its offsets are to be committed, or were with its transaction.
-    private func note(_ batch: borrowing RecordBatch) {
-        for place in offsets(after: batch) {
+    private func note(_ spans: BatchSpans) {
+        for place in spans.offsets {
             if transactions == nil { pending[place.topicPartition] = place.offset } else { settled[place.topicPartition] = place.offset }
         }
-    }
-
-    /// Next offset to read of each partition in the batch. What only rebuilt state was committed before.
-    private func offsets(after batch: borrowing RecordBatch) -> [PartitionOffset] {
-        var next: [TopicPartition: Int64] = [:]
-        for record in batch.records {
-            // Offsets of a partition grow within a batch, so the last assignment wins.
-            let partition = TopicPartition(batch.topics[record.topic], record.partition)
-            if record.offset >= floors[partition] ?? 0 { next[partition] = record.offset + 1 }
-        }
-        return next.map { PartitionOffset($0.key, $0.value) }
+        if transactions != nil { poison.progressed(spans.offsets) }
     }
 
     private func commit(_ consumer: KafkaConsumer, wait: Bool) throws {
         lastCommit = Clock.monotonicSeconds
+        if consumer.failedCommits != failedCommits {
+            // As during a rebalance. Which ones failed is not worth knowing: they are few.
+            failedCommits = consumer.failedCommits
+            pending.merge(sent) { newest, _ in newest }
+        }
         guard !pending.isEmpty else { return }
         do {
-            try consumer.commit(pending.map { PartitionOffset($0.key, $0.value) }, wait: wait)
+            let offsets = pending.map { PartitionOffset($0.key, $0.value) }
+            try consumer.commit(offsets, wait: wait)
+            poison.progressed(offsets)
+            sent.merge(pending) { $1 }
             if owner != nil { settled.merge(pending) { $1 } }
             pending.removeAll(keepingCapacity: true)
         } catch {
@@ -276,18 +296,16 @@ public final class ConsumerLoop {
         do {
             switch event {
             case .assigned(let added):
-                let starts = try take(consumer, added)
+                let starts = try takeInTime(consumer, added)
                 assigned.formUnion(added)
                 service.life.obstacle = nil
                 service.log.info("partitions assigned", ["added": added.count, "now": assigned.count])
                 return starts
             case .revoked(let removed):
-                partitionsLeft = true
                 if let owner { try settle(consumer, owner, isLast: true) } else { try commit(consumer, wait: true) }
                 leave(removed)
                 service.log.info("partitions handed over", ["removed": removed.count, "now": assigned.count])
             case .lost(let removed):
-                partitionsLeft = true
                 leave(removed)
                 service.log.warning("partitions lost to another member", ["removed": removed.count, "now": assigned.count])
             }
@@ -297,11 +315,32 @@ public final class ConsumerLoop {
         return []
     }
 
+    /// Without the committed offsets and the state nothing can be read, so a server that is away is waited for, as long as a member of a group
+    /// may be silent.
+    private func takeInTime(_ consumer: KafkaConsumer, _ added: [TopicPartition]) throws -> [PartitionOffset] {
+        let deadline = Clock.monotonicSeconds + 60
+        var backoff = Backoff()
+        while true {
+            do {
+                return try take(consumer, added)
+            } catch  where Self.mayPass(error) && !service.life.isStopping && Clock.monotonicSeconds < deadline {
+                service.log.warning("partitions wait for a server", ["error": "\(error)"])
+                service.life.turned()
+                Clock.sleep(milliseconds: backoff.next())
+            }
+        }
+    }
+
+    /// - Returns: where to begin reading.
     private func take(_ consumer: KafkaConsumer, _ added: [TopicPartition]) throws -> [PartitionOffset] {
-        guard let owner else { return [] }
         let committed = try consumer.committed(added, timeout: 10_000)
-        for partition in committed { floors[partition.topicPartition] = max(partition.offset, 0) }
-        return try owner.take(committed)
+        poison.took(committed, batch: maximum)
+        for place in committed {
+            floors[place.topicPartition] = max(place.offset, 0)
+            retention.began(place)
+        }
+        if let owner { return try owner.take(committed) }
+        return committed.map { PartitionOffset($0.topicPartition, $0.offset >= 0 ? $0.offset : PartitionOffset.beginning) }
     }
 
     private func leave(_ removed: [TopicPartition]) {
@@ -309,8 +348,10 @@ public final class ConsumerLoop {
             assigned.remove(partition)
             pending[partition] = nil
             settled[partition] = nil
+            sent[partition] = nil
             floors[partition] = nil
             lagGauges[partition]?.set(0)
+            retention.left(partition)
         }
         owner?.left(removed)
     }

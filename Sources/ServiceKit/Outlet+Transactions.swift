@@ -28,10 +28,15 @@ extension Outlet {
         isOpen = false
     }
 
-    /// Drops everything that was delivered since the last commit.
-    func abort() throws(KafkaError) {
+    /// Drops what was not sent, and exactly-once everything that was delivered since the last commit.
+    func abandon() throws(KafkaError) {
         batch.removeAll()
-        guard isTransactional, isOpen else { return }
+        guard isTransactional else {
+            // A record that could not be delivered is made again from its input.
+            producer.clearFailures()
+            return
+        }
+        guard isOpen else { return }
         try untilAnswered { () throws(KafkaError) in try producer.abortTransaction(timeout: 5_000) }
         isOpen = false
     }

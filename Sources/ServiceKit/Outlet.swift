@@ -1,4 +1,5 @@
 import Contracts
+import JSON
 import KafkaClient
 
 /// Where a service's records go: queued in batches, waited for until the brokers have them.
@@ -8,8 +9,8 @@ public final class Outlet {
     /// Exactly-once: see `Outlet+Transactions.swift`.
     let isTransactional: Bool
     var isOpen = false
-    /// What is to be sent; fill it, then `deliver()`.
-    public var batch: OutgoingBatch
+    /// What is to be sent; fill it, then `deliver()`. Each record comes here, so access is not checked: an outlet is one thread's own.
+    @exclusivity(unchecked) public var batch: OutgoingBatch
 
     /// - Parameter topics: indexed by `append(topic:…)` of the batch.
     public init(
@@ -88,7 +89,11 @@ extension RecordBatch {
         if let range = header("id", of: record), !range.isEmpty {
             buffer.append(contentsOf: bytes[range])
         } else {
-            buffer.append(contentsOf: "\(topics[record.topic])-\(record.partition)-\(record.offset)".utf8)
+            buffer.append(contentsOf: topics[record.topic].utf8)
+            buffer.append(UInt8(ascii: "-"))
+            NumberText.append(Int64(record.partition), to: &buffer)
+            buffer.append(UInt8(ascii: "-"))
+            NumberText.append(record.offset, to: &buffer)
         }
     }
 }

@@ -5,6 +5,10 @@ import KafkaClient
 /// One mechanism for every stateful step: on assignment the stored state is loaded and reading starts at the offset that it covers;
 /// records before the committed offset only rebuild the state; from there on they have effects. See `StateStore`.
 public protocol PartitionOwner: AnyObject {
+    /// Before anything is read, and now and then: how many partitions the topic has. State that was built with another number belongs to
+    /// other entities.
+    /// - Throws: where the state cannot be used.
+    func check(_ topic: String, partitions: Int) throws
     /// - Parameter committed: the partitions that are ours now, with their committed offset (or `PartitionOffset.invalid`).
     /// - Returns: where to start reading, per partition.
     func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset]

@@ -75,6 +75,14 @@ public final class StateStore {
         try call(Self.journalScript, token, [advance.offset, advance.time].map { Array(String($0).utf8) })
     }
 
+    /// Puts on record with how many partitions of the topic the state is built, unless that is on record already.
+    /// - Returns: the number on record.
+    public func partitions(of topic: String, now count: Int) throws(RedisError) -> Int {
+        let key = keys.stateTopics(service: service)
+        _ = try client.command("HSETNX", key, topic, String(count))
+        return try client.command("HGET", key, topic).bytes.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? count
+    }
+
     private func call(_ script: RedisScript, _ token: Token, _ arguments: [[UInt8]]) throws(RedisError) -> Answer {
         let names = [keys.stateToken(service: service, partition: token.partition), keys.stateSnapshot(service: service, partition: token.partition)]
         let reply = try client.eval(script, keys: names, arguments: [Array(String(token.number).utf8)] + arguments)

@@ -28,6 +28,9 @@ public final class OwnedPartition<State: PartitionStateful> {
     fileprivate var isDirty = false
     fileprivate var lastArrival = Clock.milliseconds
 
+    /// Whether the record at this offset can be applied without a look at anything else: it was not yet, and no decision of the clock is due.
+    public func isNext(_ offset: Int64) -> Bool { advances.isEmpty && offset >= next }
+
     fileprivate init(_ partition: Int32, _ state: State, start: Int64, effectsFrom: Int64, token: StateStore.Token, advances: [StateStore.Advance]) {
         self.partition = partition
         self.state = state
@@ -118,6 +121,11 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
 
     // MARK: PartitionOwner
 
+    public func check(_ topic: String, partitions: Int) throws {
+        let before = try retrying { _ throws(RedisError) in try self.store.partitions(of: topic, now: partitions) }
+        if before != partitions { throw PartitionsChanged(topic: topic, before: before, now: partitions, service: service.name) }
+    }
+
     public func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset] {
         try committed.map { place in
             let partition = place.topicPartition.partition
@@ -186,7 +194,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             guard error.isRetryable else { throw error }
             // What was written down as changes must come again, so the next snapshot is a whole one.
             owned.parts = 0
-            service.log.warning("a snapshot waits because Redis is away", ["partition": owned.partition, "error": "\(error)"])
+            service.log.warning("a snapshot waits because Redis does not take it", ["partition": owned.partition, "error": "\(error)"])
         }
     }
 
@@ -214,12 +222,19 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             try repeatAdvances(owned, upTo: owned.next)
             let silence = now - owned.lastArrival
             guard silence >= idleAfter, let time = owned.state.advanceDue(silence: silence) else { continue }
-            let decision = StateStore.Advance(offset: owned.next, time: time)
-            let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
-            guard answer == .stored else { continue }
-            try advance(owned, time, false)
-            owned.isDirty = true
+            _ = try decide(owned, time)
         }
+    }
+
+    /// Puts a decision of the clock on record for the place where the partition stands, and carries it out.
+    /// - Returns: false where somebody else has the partition; nothing was done then.
+    public func decide(_ owned: OwnedPartition<State>, _ time: Int64) throws -> Bool {
+        let decision = StateStore.Advance(offset: owned.next, time: time)
+        let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
+        guard answer == .stored else { return false }
+        try advance(owned, time, false)
+        owned.isDirty = true
+        return true
     }
 
     // MARK: Parts
@@ -235,6 +250,23 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     private func retrying<T>(_ body: (RedisClient) throws(RedisError) -> T) throws(RedisError) -> T {
         let (life, log) = (service.life, service.log)
         return try client.retrying(
-            within: 60_000, shouldContinue: { !life.isStopping }, onWait: { log.warning("state waits for Redis", ["error": "\($0)"]) }, body)
+            within: 60_000,
+            shouldContinue: {
+                life.turned()
+                return !life.isStopping
+            }, onWait: { log.warning("state waits for Redis", ["error": "\($0)"]) }, body)
+    }
+}
+
+/// The number of partitions is not the one that the state was built with.
+public struct PartitionsChanged: Error, CustomStringConvertible {
+    let topic: String
+    let before: Int
+    let now: Int
+    let service: String
+
+    public var description: String {
+        "The topic \(topic) has \(now) partitions, but the state of \(service) was built with \(before): entities are in other partitions now. "
+            + "Give the topic \(before) partitions again, or run 'vyuhactl reset' and begin with new topics and an empty state."
     }
 }

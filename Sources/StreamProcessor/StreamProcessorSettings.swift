@@ -18,7 +18,7 @@ struct StreamProcessorSettings: ServiceSettings {
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
         let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 9102)
-        batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "events", "Most events handled together.")
+        batch = reader.integer("VYUHA_BATCH_SIZE", default: 4_000, in: 1...10_000, unit: "events", "Most events handled together.")
         maximumEventBytes = reader.integer(
             "VYUHA_MAX_EVENT_BYTES", default: 1 << 20, in: 64...(16 << 20), unit: "bytes", "Largest event that is read.")
         snapshotInterval =

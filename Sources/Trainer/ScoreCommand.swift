@@ -48,16 +48,19 @@ struct ScoreCommand {
     /// The detector, and with a use case the features that it sees: those that the use case's own detector sees.
     private func choice() -> (DetectorKind, [String]) {
         guard let useCase = settings.useCase else { return (settings.detector ?? .ensemble, []) }
-        let kind = settings.detector ?? useCase.detector.kind
-        guard let set = useCase.plan.sets.first(where: { $0.scope == .event }) else { return (kind, []) }
-        return (kind, useCase.detector.features(of: set))
+        guard let set = useCase.plan.sets.first(where: { $0.scope == .event }) else { return (settings.detector ?? useCase.detector.kind, []) }
+        let own = useCase.detector(of: set)
+        return (settings.detector ?? own.kind, own.features(of: set))
     }
 
     private func plan(_ kind: DetectorKind, _ features: [String]) throws -> TrainingPlan {
-        let own = settings.useCase.flatMap { $0.detector.kind == kind ? $0.detector : nil }
+        let set = settings.useCase?.plan.sets.first { $0.scope == .event }
+        let judge = set.flatMap { settings.useCase?.detector(of: $0) }
+        let own = judge?.kind == kind ? judge : nil
         return try TrainingPlan(
             detector: kind, parameters: own?.parameters, featureNames: features, threshold: settings.useCase?.threshold.rule ?? .contamination(0.01),
-            scaling: own?.scaling ?? Self.scaling(kind), seed: settings.seed.map { UInt64($0) } ?? own?.seed ?? 7, createdAt: Clock.milliseconds)
+            scaling: own?.scaling ?? Self.scaling(kind), seed: settings.seed.map { UInt64($0) } ?? own?.seed ?? 7, createdAt: Clock.milliseconds,
+            policies: set.flatMap { settings.useCase?.policies(of: $0) } ?? [])
     }
 
     /// Mean and deviation for the detectors whose published figures stand on them; for any other, what outliers among the training rows

@@ -7,8 +7,29 @@ import UseCases
 ///
 /// The file is taken as one partition, its rows in the file's order; at its end every open window is closed.
 struct TrainingTable {
-    /// Per feature set `[record × feature]`, the columns in the set's order.
-    private(set) var matrices: [FeatureMatrix]
+    /// The vectors of one feature set, in the file's order.
+    struct Rows {
+        var table: ScoringTable
+        /// 1 anomalous, 0 normal, -1 not judged; empty where the file has no labels or the set has no vector of its own for each row.
+        var labels: [Int8] = []
+        private var numbers: [[UInt8]: Int32] = [:]
+
+        init(columns: Int) { table = ScoringTable(matrix: FeatureMatrix(columns: columns), times: []) }
+
+        mutating func append(_ values: [Double], time: Int64, entity: ArraySlice<UInt8>) {
+            table.matrix.append(values)
+            table.times.append(time)
+            let name = Array(entity)
+            let number = numbers[name] ?? Int32(numbers.count)
+            numbers[name] = number
+            table.entities.append(number)
+        }
+
+        var entities: Int { numbers.count }
+    }
+
+    /// Per feature set, the columns in the set's order.
+    private(set) var sets: [Rows]
     /// Rows that the schema, the file format or their time refused, and the first such sentence.
     private(set) var refused = 0
     private(set) var firstRefusal: String?
@@ -21,7 +42,10 @@ struct TrainingTable {
         let decoder = EventDecoder(schema: useCase.plan.schema)
         let state = PartitionState(plan: useCase.plan)
         var emissions = Emissions()
-        matrices = useCase.plan.sets.map { FeatureMatrix(columns: $0.features.count) }
+        sets = useCase.plan.sets.map { Rows(columns: $0.features.count) }
+        let label = source?.label.flatMap { reader.column($0) }
+        let ignore = source?.ignore.flatMap { reader.column($0) }
+        let isJudged = useCase.plan.sets.map { $0.scope == .event && label != nil }
         while let status = try reader.next() {
             emissions.removeAll()
             if let sentence = status.sentence {
@@ -30,7 +54,13 @@ struct TrainingTable {
                 refuse(reader.line, decoder.errors.map(\.message).joined(separator: " "))
             } else {
                 switch state.apply(decoder, kafkaTimestamp: -1, into: &emissions) {
-                case .applied: keep(emissions)
+                case .applied:
+                    keep(emissions)
+                    let isIgnored = ignore.map { Self.isSet(reader, $0) } ?? false
+                    let truth: Int8 = isIgnored ? -1 : label.map { Self.isSet(reader, $0) } ?? false ? 1 : 0
+                    for set in sets.indices where isJudged[set] {
+                        while sets[set].labels.count < sets[set].table.matrix.rows { sets[set].labels.append(truth) }
+                    }
                 case .late(let lateness): refuse(reader.line, "The row is \(lateness) ms too late for its windows; sort the file by time.")
                 case .future(let lead): refuse(reader.line, "The row is \(lead) ms in the future.")
                 }
@@ -43,7 +73,15 @@ struct TrainingTable {
     }
 
     private mutating func keep(_ emissions: Emissions) {
-        for emission in emissions.items where emission.set >= 0 { matrices[emission.set].append(Array(emissions.values[emission.values])) }
+        for emission in emissions.items where emission.set >= 0 {
+            sets[emission.set].append(
+                Array(emissions.values[emission.values]), time: emission.eventTime, entity: emissions.bytes[emission.entity])
+        }
+    }
+
+    private static func isSet(_ reader: CSVReader, _ column: Int) -> Bool {
+        let field = reader.bytes[reader.fields[column]]
+        return !field.isEmpty && !field.elementsEqual("0".utf8) && !field.elementsEqual("false".utf8)
     }
 
     private mutating func refuse(_ line: Int, _ sentence: String) {

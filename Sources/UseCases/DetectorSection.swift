@@ -15,6 +15,15 @@ public struct DetectorSection: Sendable {
     public var name: String { kind.rawValue }
 }
 
+/// `detector`, `detectors` and `policies`: what judges each feature set, and which deviations of a feature count.
+public struct DetectorsSection: Sendable {
+    /// What judges a set that has no entry of its own; nil where every set has one.
+    let general: DetectorSection?
+    let own: [String: DetectorSection]
+    /// In the order of the definition.
+    public let policies: [FeaturePolicy]
+}
+
 /// `threshold`: from which score on a record is an anomaly.
 public struct ThresholdSection: Sendable, Equatable {
     public let rule: ThresholdRule
@@ -29,6 +38,79 @@ public struct BaselineSection: Sendable, Equatable {
     public let fieldIndex: Int
     /// Whether high or low values count as anomalous.
     public let direction: Direction
+}
+
+extension DetectorsSection {
+    init(_ root: YAMLMapping, sets: [FeatureSetInfo]) throws(YAMLError) {
+        let names = sets.map(\.name)
+        var own: [String: DetectorSection] = [:]
+        if let node = root["detectors"] {
+            let declared = try node.mapping()
+            for entry in declared.entries {
+                guard let set = sets.first(where: { $0.name == entry.key }) else {
+                    let hint =
+                        Nearest.name(to: entry.key, in: names).map { "; did you mean `\($0)`?" } ?? "; it has \(names.joined(separator: ", "))."
+                    throw declared.error(at: entry.key, "`detectors` is about feature sets, and there is no set `\(entry.key)`\(hint)")
+                }
+                own[entry.key] = try DetectorSection(entry.value, sets: [set])
+            }
+        }
+        self.own = own
+        let missing = names.filter { own[$0] == nil }
+        if root["detector"] == nil, !own.isEmpty, let first = missing.first {
+            throw root.error(at: "detectors", "The feature set `\(first)` has no detector: give it one here, or a `detector` for all others.")
+        }
+        general = root["detector"] == nil && !own.isEmpty ? nil : try DetectorSection(try root.required("detector"), sets: sets)
+        if let node = root["detector"], missing.isEmpty {
+            throw node.error("Every feature set has a detector of its own under `detectors`, so `detector` would judge nothing; leave it out.")
+        }
+        policies = try root["policies"].map { node throws(YAMLError) in try Self.policies(node, sets) } ?? []
+    }
+
+    private static func policies(_ node: YAMLNode, _ sets: [FeatureSetInfo]) throws(YAMLError) -> [FeaturePolicy] {
+        let known = sets.flatMap(\.features)
+        let declared = try node.mapping()
+        var policies: [FeaturePolicy] = []
+        for entry in declared.entries {
+            guard known.contains(entry.key) else {
+                let hint = Nearest.name(to: entry.key, in: known).map { "; did you mean `\($0)`?" } ?? "; declare it under `features`."
+                throw declared.error(at: entry.key, "There is no feature `\(entry.key)`\(hint)")
+            }
+            policies.append(try policy(entry))
+        }
+        return policies
+    }
+
+    private static func policy(_ entry: YAMLEntry) throws(YAMLError) -> FeaturePolicy {
+        let names = ["direction", "minimum_absolute", "minimum_relative", "valid_range"]
+        let keys = try entry.value.mapping(names)
+        guard names.contains(where: { keys.contains($0) }) else {
+            throw entry.value.error("A policy wants at least one of \(names.joined(separator: ", ")).")
+        }
+        var policy = FeaturePolicy(feature: entry.key)
+        if let node = keys["direction"] { policy.direction = try node.choice(FeaturePolicy.Direction.allCases.map { ($0.rawValue, $0) }) }
+        if let node = keys["minimum_absolute"] { policy.minimumAbsolute = try node.double(0...Double.greatestFiniteMagnitude) }
+        if let node = keys["minimum_relative"] { policy.minimumRelative = try node.double(0...1_000_000) }
+        if let node = keys["valid_range"] {
+            let ends = try node.sequence()
+            guard ends.count == 2 else { throw node.error("`valid_range` wants two numbers: [lowest, highest].") }
+            let (low, high) = (try ends[0].double(), try ends[1].double())
+            guard low <= high else { throw ends[1].error("The highest valid value must not be below the lowest.") }
+            policy.validRange = low...high
+        }
+        return policy
+    }
+}
+
+extension UseCase {
+    /// What judges a feature set.
+    public func detector(of set: FeatureSetInfo) -> DetectorSection { detectors.own[set.name] ?? detector }
+
+    /// The policies of those features that the set's detector sees.
+    public func policies(of set: FeatureSetInfo) -> [FeaturePolicy] {
+        let seen = detector(of: set).features(of: set)
+        return detectors.policies.filter { seen.contains($0.feature) }
+    }
 }
 
 extension DetectorSection {

@@ -25,10 +25,16 @@ extension UseCase: CustomStringConvertible {
             lines.append("training: \(Self.describe(simulator)), duration \(YAMLNode.durationText(duration))")
         case nil: break
         }
-        let settings =
-            detector.parameters.values.map { "\($0.name) \($0.value)" } + ["seed \(detector.seed)", "scaling \(detector.scaling.rawValue)"]
-        lines.append("detector: \(detector.name), \(settings.joined(separator: ", "))")
-        if !detector.features.isEmpty { lines.append("  on \(detector.features.joined(separator: ", "))") }
+        if detectors.general != nil { lines += Self.describe(detector, as: "detector") }
+        for set in plan.sets {
+            if let own = detectors.own[set.name] { lines += Self.describe(own, as: "detector of \(set.name)") }
+        }
+        for policy in detectors.policies {
+            let range = policy.validRange.map { ", valid \($0.lowerBound) to \($0.upperBound)" } ?? ""
+            lines.append(
+                "policy of \(policy.feature): direction \(policy.direction.rawValue), minimum \(policy.minimumAbsolute) or "
+                    + "\(policy.minimumRelative) of the median\(range)")
+        }
         switch threshold.rule {
         case .contamination(let share): lines.append("threshold: contamination \(share)")
         case .score(let cut): lines.append("threshold: score \(cut)")
@@ -76,5 +82,12 @@ extension UseCase: CustomStringConvertible {
     private static func describe(_ simulator: SimulatorSource) -> String {
         "simulator \(simulator.name), entities \(simulator.entities), interval \(YAMLNode.durationText(simulator.interval)), "
             + "anomaly rate \(simulator.anomalyRate), seed \(simulator.seed)"
+    }
+
+    private static func describe(_ detector: DetectorSection, as title: String) -> [String] {
+        let settings =
+            detector.parameters.values.map { "\($0.name) \($0.value)" } + ["seed \(detector.seed)", "scaling \(detector.scaling.rawValue)"]
+        let line = "\(title): \(detector.name), \(settings.joined(separator: ", "))"
+        return detector.features.isEmpty ? [line] : [line, "  on \(detector.features.joined(separator: ", "))"]
     }
 }

@@ -30,7 +30,8 @@ extension UseCase {
     public static func names(environment: [String: String]? = nil) -> [String] { Places(environment: environment).names() }
 
     private static let keys = [
-        "name", "title", "description", "partitions", "event", "time", "silence", "features", "source", "training", "detector", "threshold", "reply",
+        "name", "title", "description", "partitions", "event", "time", "silence", "features", "source", "training", "detector", "detectors",
+        "policies", "threshold", "reply",
         "status", "alerts", "baseline", "metrics",
     ]
 
@@ -43,13 +44,17 @@ extension UseCase {
         let training = try root["training"].map { node throws(YAMLError) in
             try TrainingSection(node, schema: event.schema, source: source)
         }
-        let detector = try DetectorSection(try root.required("detector"), sets: features.plan.sets)
+        let detectors = try DetectorsSection(root, sets: features.plan.sets)
+        guard let detector = detectors.general ?? features.plan.sets.first.flatMap({ detectors.own[$0.name] }) else {
+            throw root.node.error("`detector` is missing: say what judges the features.")
+        }
         return UseCase(
             name: name,
             title: try root["title"].map { node throws(YAMLError) in try node.nonEmptyString() } ?? name,
             summary: try root["description"].map { node throws(YAMLError) in try node.string() } ?? "",
             partitions: try root["partitions"].map { node throws(YAMLError) in try node.int(1...1024) } ?? 32,
-            event: event, plan: features.plan, features: features.sets, source: source, training: training, detector: detector,
+            event: event, plan: features.plan, features: features.sets, source: source, training: training, detectors: detectors,
+            detector: detector,
             threshold: try ThresholdSection(root["threshold"]),
             reply: try ReplySection(root["reply"], schema: event.schema),
             status: try StatusTexts(root["status"]),

@@ -21,6 +21,8 @@ public struct UseCase: Sendable {
     public let source: SourceSection?
     /// What a first model is trained on.
     public let training: TrainingSection?
+    public let detectors: DetectorsSection
+    /// Of the sets that have none of their own; where all have, the first set's.
     public let detector: DetectorSection
     public let threshold: ThresholdSection
     /// The shape of the answer of `POST /predict`.

@@ -155,7 +155,7 @@ struct PartitionTests {
         for batch in stride(from: 0, to: events.count, by: 500) {
             let part = events[batch..<min(batch + 500, events.count)]
             var bytes: [UInt8] = []
-            var keys: [Range<Int>?] = [nil]
+            var keys: [Range<Int>] = []
             for event in part {
                 let first = bytes.count
                 bytes += Array(event.entity.utf8)

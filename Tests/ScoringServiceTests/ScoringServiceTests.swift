@@ -53,7 +53,7 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         detector: .isolationForest, featureNames: set.features, threshold: .contamination(0.02), seed: 1, createdAt: 0)
     let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: set.features.count), plan: plan)
     let models = CurrentModels(sets: useCase.plan.sets.count)
-    models.put(try #require(LoadedModel(model, version: 3, features: set.features)), set: 0)
+    models.put(LineUp(generation: 1, models: [LoadedModel(model, version: 3, features: set.features)]))
     return Predictor(useCase, models, redis: redis, onlineTimeout: 1_000)
 }
 

@@ -25,7 +25,7 @@ import Testing
         #expect(Self.read(["VYUHA_DELIVERY": "twice"]).1?.contains("exactly-once") == true)
     }
 
-    @Test("exactly-once, an outlet opens a transaction with its first record, and neither commit nor abort does anything without one")
+    @Test("exactly-once, an outlet opens a transaction with its first record, and neither commit nor abandon does anything without one")
     func transactions() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1)])
         var reader = SettingsReader(
@@ -38,7 +38,7 @@ import Testing
         let consumer = try KafkaConsumer(common.kafka, group: "g")
         try outlet.prepareTransactions()
         try outlet.commit([], of: consumer)
-        try outlet.abort()
+        try outlet.abandon()
         try outlet.deliver()
         #expect(!outlet.isOpen)
         outlet.batch.append(topic: 0, partition: 0, key: nil, value: [1])
@@ -49,7 +49,7 @@ import Testing
         #expect(!outlet.isOpen)
         outlet.batch.append(topic: 0, partition: 0, key: nil, value: [2])
         try outlet.deliver()
-        try outlet.abort()
+        try outlet.abandon()
         #expect(!outlet.isOpen)
         try consumer.assign([PartitionOffset(TopicPartition("t", 0), PartitionOffset.beginning)])
         var batch = RecordBatch()

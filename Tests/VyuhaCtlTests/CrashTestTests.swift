@@ -9,9 +9,10 @@ struct DisturbancePlanTests {
         let plan = DisturbancePlan(seed: 7, count: 20, killsOnly: false)
         #expect(plan == DisturbancePlan(seed: 7, count: 20, killsOnly: false))
         #expect(plan != DisturbancePlan(seed: 8, count: 20, killsOnly: false))
-        #expect(plan.steps.map(\.count) == [5, 5, 5, 5])
-        #expect(plan.steps[0].map(\.disturbance) == [.kill, .scaleUp, .freeze, .kill, .scaleDown])
-        #expect(plan.steps[2].map(\.disturbance) == [.kill, .scaleUp, .kill, .kill, .scaleDown])
+        #expect(plan.steps.map(\.count) == [7, 3, 7, 3])
+        for scaled in [plan.steps[0], plan.steps[2]] {
+            #expect(scaled.map(\.disturbance) == [.kill, .scaleUp, .scaleUp, .freeze, .kill, .scaleDown, .scaleDown])
+        }
         #expect(plan.steps.joined().allSatisfy { (0.3...3).contains($0.pause) && $0.choice >= 0 })
     }
 
@@ -48,6 +49,21 @@ struct VerdictTests {
         #expect(verdict.doubled == 1)
         #expect(verdict.different == 2, "another content, and two contents")
         #expect(verdict.examples.count == 4)
+    }
+
+    @Test("an entity whose records come in another order is told, and a repetition is none")
+    func order() throws {
+        func effects(_ ids: [UInt64]) throws -> Effects {
+            var effects = try Effects()
+            for id in ids { effects.note("scores", id, 1, entity: 7, place: "0@0") }
+            effects.note("scores", 99, 1, entity: 8, place: "0@0")
+            return effects
+        }
+        let wanted = try effects([1, 2, 3])
+        let repeated = Verdict(undisturbed: wanted, disturbed: try effects([1, 2, 1, 2, 3]))
+        #expect(repeated.isClean && repeated.inOrder == 2)
+        let swapped = Verdict(undisturbed: wanted, disturbed: try effects([2, 1, 3]))
+        #expect(!swapped.isClean && swapped.outOfOrder == 1 && swapped.inOrder == 1)
     }
 
     @Test("a whole kind that is missing is lost")

@@ -223,10 +223,13 @@ def start_traffic():
         check(error.code == 422, "POST /predict on the published port answers (422 for an empty event, with the wrong fields)")
 
 
+def log_lines(service):
+    done = subprocess.run(["docker", "logs", containers(service)[0]], text=True, capture_output=True)
+    return [json.loads(line) for line in (done.stderr + done.stdout).splitlines() if line.startswith("{")]
+
+
 def alert_ids():
-    done = subprocess.run(["docker", "logs", containers("alert-sink")[0]], text=True, capture_output=True)
-    lines = (json.loads(line) for line in (done.stderr + done.stdout).splitlines() if '"message":"alert"' in line)
-    return [line["id"] for line in lines]
+    return [line["id"] for line in log_lines("alert-sink") if line["message"] == "alert"]
 
 
 def scale():
@@ -326,9 +329,10 @@ def drain():
     check(inspect(producer)["State"]["ExitCode"] == 0, "the producer stops in order")
     until(120, "nothing waits any more", lambda: sum(
         metric(service, container, "kafka_consumer_lag") for service in CONSUMERS for container in containers(service)) == 0)
+    return sum(line["events"] for line in log_lines("producer") if "rejected" in line)
 
 
-def account():
+def account(sent):
     """Every event has features or a dead letter, and so on, by distinct id."""
     names = ["events", "features", "scores", "anomalies", "alerts", "dead-letter"]
 
@@ -341,7 +345,7 @@ def account():
     ids = {name: {identity(record) for record in found[name]} for name in names[:-1]}
     say("     records (distinct ids): " + ", ".join(f"{name} {len(found[name])} ({len(ids[name])})" for name in names[:-1])
         + f", dead letters {len(letters)}")
-    check(len(found["events"]) == len(ids["events"]), "no event was sent twice")
+    check(len(found["events"]) == len(ids["events"]) == sent, f"the producer's closing line says {sent} events, and so many are there, none twice")
     check(ids["features"] | refused == ids["events"], f"events = {len(ids['features'])} with features + {len(refused)} dead letters; none lost")
     check(ids["scores"] == ids["features"], "every feature record has a score")
     flagged = {identity(record) for record in found["scores"] if json.loads(record[1]).get("is_anomaly")}
@@ -369,8 +373,7 @@ def main():
         start_traffic()
         disturb(scale())
         watch_alert()
-        drain()
-        account()
+        account(drain())
     except Failed as failure:
         say(f"FAILED: {failure}")
         subprocess.run([*COMPOSE, "ps", "-a"], env=ENVIRONMENT)

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # make api-test: 1,000 random requests, made by schemathesis (PyPI) from the service's own /openapi.json, against a scoring service of its
 # own. None may be answered with a 5xx, a status or a body that the document does not name.
-# SCHEMATHESIS names the program (default: schemathesis in PATH); EXAMPLES how many requests for /predict.
+# SCHEMATHESIS names the program (default: one in PATH, or else one of its own below .build); EXAMPLES how many requests for /predict.
 set -euo pipefail
 
+here=$(cd "$(dirname "$0")" && pwd)
+venv=$here/../../.build/api-test-venv
 tool=${SCHEMATHESIS:-schemathesis}
 if ! command -v "$tool" >/dev/null; then
-    echo "SKIPPED api-test: there is no schemathesis. Install it with: pip install schemathesis" >&2
-    exit 0
+    tool=$(cd "$here/../.." && pwd)/.build/api-test-venv/bin/schemathesis
+    [ -x "$tool" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check schemathesis==4.32.5; } >&2 || {
+        echo "SKIPPED api-test: schemathesis cannot be installed from PyPI; Debian needs python3-venv for it." >&2
+        exit 0
+    }
 fi
-here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=services/scripts/api-server.sh
 . "$here/api-server.sh"
 work=$(mktemp -d)

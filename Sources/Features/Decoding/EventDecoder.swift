@@ -11,14 +11,17 @@ import JSON
 /// 0 or 1, timestamps as milliseconds since 1970, strings as a 52-bit hash of their bytes, a missing value as NaN.
 public final class EventDecoder {
     public let schema: EventSchema
+
+    // One thread, and no code of the caller's runs inside a decoding, so access is not checked.
+
     /// After a good event: one value per field.
-    public private(set) var row: [Double]
+    @exclusivity(unchecked) public private(set) var row: [Double]
     /// After a good event: the bytes of the entity, UTF-8; an integer in decimal.
-    public private(set) var entity: [UInt8] = []
+    @exclusivity(unchecked) public private(set) var entity: [UInt8] = []
     /// After a good event: milliseconds since the epoch.
-    public private(set) var eventTime: Int64 = 0
+    @exclusivity(unchecked) public private(set) var eventTime: Int64 = 0
     /// After a bad event: everything that is wrong with it, in the order of the schema.
-    public private(set) var errors: [FieldError] = []
+    @exclusivity(unchecked) public private(set) var errors: [FieldError] = []
 
     /// Longest entity in bytes.
     public static let maximumEntityBytes = 256

@@ -7,18 +7,16 @@ extension PartitionState {
     ///
     /// - Parameters:
     ///   - bytes: The buffer that holds the keys.
-    ///   - keys: The records' keys, which are their entities; nil where a record has none.
-    public func touch(_ bytes: [UInt8], _ keys: [Range<Int>?]) { core.touch(bytes, keys) }
+    ///   - keys: The records' keys, which are their entities.
+    public func touch(_ bytes: [UInt8], _ keys: [Range<Int>]) { core.touch(bytes, keys) }
 }
 
 extension PartitionCore {
-    mutating func touch(_ bytes: [UInt8], _ keys: [Range<Int>?]) {
+    mutating func touch(_ bytes: [UInt8], _ keys: [Range<Int>]) {
         // Small states stay in the cache by themselves.
         guard table.count > 2000 else { return }
         hashes.removeAll(keepingCapacity: true)
-        for key in keys {
-            if let key { hashes.append(TextHash.hash(bytes, key)) }
-        }
+        for key in keys { hashes.append(TextHash.hash(bytes, key)) }
         // Three rounds of independent reads; the sum keeps the compiler from leaving them out.
         var sum = table.touchPlaces(hashes)
         slots.removeAll(keepingCapacity: true)

@@ -18,7 +18,8 @@ public enum ApplyOutcome: Sendable, Equatable {
 /// once buffers have grown.
 public final class PartitionState {
     public let plan: FeaturePlan
-    var core: PartitionCore
+    /// One thread's own, and nothing of it comes in twice, so access is not checked.
+    @exclusivity(unchecked) var core: PartitionCore
 
     public init(plan: FeaturePlan) {
         self.plan = plan

@@ -58,6 +58,7 @@ final class CrashRun {
         defer { watcher.forget(pid) }
         var ended = false
         defer { if !ended { ChildProcess.signal(pid, SIGKILL) } }
+        defer { _ = try? redis.command("CLIENT", "UNPAUSE") }
         // Everybody has worked before anybody is disturbed.
         let deadline = Clock.monotonicSeconds + Disturber.recoveryLimit
         while !ServicePlan.consumers.allSatisfy({ (watch.committed[$0] ?? [:]).values.contains { $0 > 0 } }) {
@@ -67,7 +68,7 @@ final class CrashRun {
         var disturber = Disturber(plan, now: Clock.monotonicSeconds)
         while !disturber.isDone {
             try turn()
-            try disturber.tick(fleet, watch, ends: ends, now: Clock.monotonicSeconds, say: say)
+            try disturber.tick(fleet, redis, watch, ends: ends, now: Clock.monotonicSeconds, say: say)
             if ChildProcess.reap(pid) != nil {
                 ended = true
                 throw CommandError("The producer ended before the disturbances did.")

@@ -186,6 +186,7 @@ final class CrashTest {
         // Each event has at least one feature record or dead letter, so fewer mean that both runs missed the same events.
         let isComplete = undisturbed.effects.count("features") + undisturbed.effects.count("dead-letter") >= undisturbed.input.count
         if !isComplete { say("Events are missing in both runs.") }
+        say("order: the records of \(verdict.inOrder) entities are in the undisturbed order, of \(verdict.outOfOrder) in another one")
         let kills = recoveries.filter { $0.disturbance == .kill }.map(\.seconds).sorted()
         func quantile(_ q: Double) -> String {
             kills.isEmpty ? "-" : Seconds.text(kills[min(kills.count - 1, Int((Double(kills.count) * q).rounded(.up)) - 1)])

@@ -35,7 +35,8 @@ struct CrashTestSettings {
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
         kafka = reader.optionalKafka("Without it, a broker inside this process.")
-        rate = reader.number("--rate", default: 1_000, in: 10...1_000_000, "Events a second.") ?? 1_000
+        let rate = kafka == nil ? 1_000.0 : 20_000
+        self.rate = reader.number("--rate", default: rate, in: 10...1_000_000, "Events a second; 20000 with KAFKA_BOOTSTRAP_SERVERS.") ?? rate
         disturbances = reader.integer("--disturbances", default: 20, in: 1...1_000, "Kills, freezes and changes of scale, all services together.")
         seed = UInt64(reader.integer("--seed", default: 1, in: 0...Int.max, "Seed of the input and of the disturbances."))
         delivery = reader.choice(

@@ -6,8 +6,9 @@ enum Disturbance: String, Sendable {
     case scaleUp = "scale-up"
     /// One replica is asked to leave (SIGTERM).
     case scaleDown = "scale-down"
-    /// One of two replicas stands still for longer than its session (SIGSTOP, then SIGCONT): when it wakes up, its partitions have another
-    /// owner, and what it still had in mind must have no effect.
+    /// A replica stands still for longer than its session (SIGSTOP, then SIGCONT), the stream processor's in the middle of storing its state:
+    /// when it wakes up its partitions have other owners, and what it still had in mind must have no effect. To show whether it had one, the
+    /// other replicas are killed as soon as it is awake, so that what is stored now is what the next owners read.
     case freeze
 }
 
@@ -31,20 +32,21 @@ struct DisturbancePlan: Sendable, Equatable {
     ///   - killsOnly: for brokers on which a replica cannot join and leave.
     init(seed: UInt64, count: Int, killsOnly: Bool) {
         var generator = SplitMix(state: seed)
-        // A frozen or killed replica has another one beside it in every second round, so that both ways of taking over are seen.
-        let stateful: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .freeze, .kill, .scaleDown]
-        let stateless: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .kill, .kill, .scaleDown]
-        let cycles = [stateful, [.kill], stateless, [.kill]]
+        // From one replica to three and back, with a freeze and a kill among the three.
+        let scaled: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .scaleUp, .freeze, .kill, .scaleDown, .scaleDown]
+        let cycles = [scaled, [.kill], scaled, [.kill]]
         steps = cycles.map { _ in [] }
-        // The short form begins with processor, scorer, writer.
         for number in 0..<count {
-            let service = [0, 2, 1, 3][number % 4]
+            // In the order of `ServicePlan.consumers`; of twenty, the processor and the scorer get seven each, which is the whole cycle.
+            let service = [Self.processor, Self.scorer, Self.writer, Self.processor, Self.scorer, Self.sink][number % 6]
             let cycle = cycles[service]
             let pause = 0.3 + 2.7 * Double(generator.next() >> 11) * 0x1p-53
             steps[service].append(
                 Step(disturbance: cycle[steps[service].count % cycle.count], pause: pause, choice: Int(generator.next() >> 33)))
         }
     }
+
+    private static let (processor, writer, scorer, sink) = (0, 1, 2, 3)
 
     /// splitmix64 (Steele, Lea, Flood 2014).
     private struct SplitMix {

@@ -1,3 +1,4 @@
+import RedisClient
 import ServiceKit
 
 /// Carries out a plan: each service has its own course of pauses, disturbances and recoveries.
@@ -6,6 +7,13 @@ struct Disturber {
     static let recoveryLimit = 90.0
     /// How long a frozen replica stands still, seconds: longer than a session of 6 s and than the embedded broker takes to notice.
     private static let freeze = 14.0
+    /// The service whose state is stored in Redis.
+    private static let stateful = "stream-processor"
+    /// How long Redis takes no writes before the replica is frozen, seconds: longer than the interval of snapshots in a fleet.
+    private static let hold = 1.0
+    /// Seconds between the end of a freeze and the kill of the other replicas: enough for what the frozen one was about to store, and less
+    /// than the others need to store newer state over it.
+    private static let aftermath = 0.12
     /// A service works again when it is through with records that the rig first saw so long after the disturbance, seconds: what came before
     /// it may have been read by the replica that was killed.
     private static let markAfter = 0.5
@@ -14,6 +22,10 @@ struct Disturber {
     private static let patience = 30.0
 
     private enum Phase {
+        /// Redis is held; the replica is about to be frozen.
+        case holding(until: Double)
+        case frozen(until: Double)
+        case awake(until: Double)
         case pause(until: Double)
         case settling(until: Double)
         case marking(since: Double)
@@ -27,7 +39,6 @@ struct Disturber {
         var phase: Phase
         var began = 0.0
         var name = ""
-        var thawAt: Double?
         /// In the topic that the service reads, soon after the disturbance.
         var recordsBefore: Int64 = 0
     }
@@ -49,19 +60,26 @@ struct Disturber {
     var isDone: Bool { courses.allSatisfy { if case .done = $0.phase { true } else { false } } }
 
     /// One look at every service.
-    mutating func tick(_ fleet: Fleet, _ watch: GroupWatch, ends: GroupWatch.Ends, now: Double, say: (String) -> Void) throws(CommandError) {
+    mutating func tick(
+        _ fleet: Fleet, _ redis: RedisClient, _ watch: GroupWatch, ends: GroupWatch.Ends, now: Double, say: (String) -> Void
+    ) throws {
         for index in courses.indices {
             let service = courses[index].service
-            if let thawAt = courses[index].thawAt, now >= thawAt {
-                courses[index].thawAt = nil
-                fleet.thaw(service)
-                courses[index].phase = .settling(until: now + Self.markAfter)
-            }
             switch courses[index].phase {
             case .pause(let end) where now >= end:
                 courses[index].began = now
                 courses[index].phase = .settling(until: now + Self.markAfter)
-                try disturb(&courses[index], fleet, now)
+                try disturb(&courses[index], fleet, redis, now)
+            case .holding(let end) where now >= end:
+                courses[index].name = fleet.freeze(service, choice: courses[index].steps.first?.choice ?? 0)
+                if service == Self.stateful { _ = try redis.command("CLIENT", "UNPAUSE") }
+                courses[index].phase = .frozen(until: now + Self.freeze)
+            case .frozen(let end) where now >= end:
+                fleet.thaw(service)
+                courses[index].phase = .awake(until: now + Self.aftermath)
+            case .awake(let end) where now >= end:
+                fleet.killOthers(service, now: now)
+                courses[index].phase = .settling(until: now + Self.markAfter)
             case .settling(let end) where now >= end:
                 courses[index].recordsBefore = watch.records(of: service, ends)
                 courses[index].phase = .marking(since: now)
@@ -77,7 +95,7 @@ struct Disturber {
                     }
                     continue
                 }
-                guard courses[index].thawAt == nil, let step = courses[index].steps.popFirst() else { continue }
+                guard let step = courses[index].steps.popFirst() else { continue }
                 recoveries.append(Recovery(disturbance: step.disturbance, seconds: seconds))
                 say("\(recoveries.count). \(step.disturbance.rawValue) \(courses[index].name): recovered after \(Seconds.text(seconds))")
                 courses[index].phase = courses[index].steps.first.map { .pause(until: now + $0.pause) } ?? .done
@@ -86,7 +104,7 @@ struct Disturber {
         }
     }
 
-    private func disturb(_ course: inout Course, _ fleet: Fleet, _ now: Double) throws(CommandError) {
+    private func disturb(_ course: inout Course, _ fleet: Fleet, _ redis: RedisClient, _ now: Double) throws {
         guard let step = course.steps.first else { return }
         switch step.disturbance {
         case .kill: course.name = fleet.kill(course.service, choice: step.choice, now: now)
@@ -95,8 +113,11 @@ struct Disturber {
             try fleet.start(course.service)
         case .scaleDown: course.name = fleet.leave(course.service, choice: step.choice)
         case .freeze:
-            course.name = fleet.freeze(course.service, choice: step.choice)
-            course.thawAt = now + Self.freeze
+            // A snapshot of many partitions is stored one after another. While Redis takes no writes every replica comes to stand in the middle
+            // of that, its offsets committed: the one that is frozen there has the rest of its partitions still in mind.
+            let isStateful = course.service == Self.stateful
+            if isStateful { _ = try redis.command("CLIENT", "PAUSE", "60000", "WRITE") }
+            course.phase = .holding(until: isStateful ? now + Self.hold : now)
         }
     }
 }

@@ -18,6 +18,8 @@ struct Effects {
     /// By topic without the use case's name (or `redis`), then by `IdentityHash`.
     private(set) var byKind: [String: [UInt64: Effect]] = [:]
     private(set) var unreadable = 0
+    /// By topic, then by hash of the entity: a hash over the identities of its records in the order in which they were first seen.
+    private(set) var orders: [String: [UInt64: UInt64]] = [:]
     private let identity: JSONFields
     /// When something was done, which differs between any two runs.
     private static let times = ["\"scored_at\":", "\"alerted_at\":"].map { Array($0.utf8) }
@@ -45,16 +47,21 @@ struct Effects {
             id = IdentityHash.of(identity.text, identity.slots[0].text)
         }
         let content = record.value.map { Self.content(batch.bytes, $0, hasTimes: kind != "features" && kind != "dead-letter") } ?? 0
-        note(kind, id, content, place: "\(record.partition)@\(record.offset)")
+        let entity = record.key.map { IdentityHash.of(batch.bytes, $0) }
+        note(kind, id, content, entity: entity, place: "\(record.partition)@\(record.offset)")
     }
 
-    mutating func note(_ kind: String, _ id: UInt64, _ content: UInt64, place: @autoclosure () -> String) {
+    mutating func note(_ kind: String, _ id: UInt64, _ content: UInt64, entity: UInt64? = nil, place: @autoclosure () -> String) {
         if var known = byKind[kind, default: [:]][id] {
             known.records += 1
             known.contradicts = known.contradicts || known.content != content
             byKind[kind, default: [:]][id] = known
         } else {
             byKind[kind, default: [:]][id] = Effect(content: content, place: place())
+            // A repetition after a crash is no matter of order; what comes for the first time is.
+            guard let entity else { return }
+            let before = orders[kind, default: [:]][entity] ?? 0
+            orders[kind, default: [:]][entity] = (before ^ id) &* 0x9e37_79b9_7f4a_7c15 &+ (before >> 29)
         }
     }
 
@@ -91,7 +98,11 @@ struct Verdict: Equatable {
     /// Some of each, for people: kind, what is wrong, where.
     var examples: [String] = []
 
-    var isClean: Bool { lost == 0 && doubled == 0 && different == 0 }
+    /// Entities, counted per topic, whose records came in the undisturbed run's order, and in another one.
+    var inOrder = 0
+    var outOfOrder = 0
+
+    var isClean: Bool { lost == 0 && doubled == 0 && different == 0 && outOfOrder == 0 }
 
     /// - Parameter once: kinds of which each raw record counts, because their services write them in transactions.
     init(undisturbed: Effects, disturbed: Effects, once: Set<String> = []) {
@@ -115,6 +126,16 @@ struct Verdict: Equatable {
                     different += 1
                     tell("\(kind): different, undisturbed at \(other.place), disturbed at \(effect.place)")
                 }
+            }
+        }
+        compareOrders(undisturbed, disturbed)
+    }
+
+    /// An alert topic has the order in which a receiver got them, over partitions, so its order is that of no entity's events.
+    private mutating func compareOrders(_ wanted: Effects, _ found: Effects) {
+        for kind in ["features", "scores", "anomalies"] {
+            for (entity, order) in wanted.orders[kind] ?? [:] {
+                if found.orders[kind]?[entity] == order { inOrder += 1 } else { outOfOrder += 1 }
             }
         }
     }

@@ -10,6 +10,8 @@ final class Fleet {
         /// Its end is our doing.
         var isEnding = false
         var isFrozen = false
+        /// Was frozen most recently of its service.
+        var wasFrozen = false
     }
 
     private let plan: ServicePlan
@@ -48,7 +50,8 @@ final class Fleet {
         environment["VYUHA_HOST"] = "127.0.0.1"
         environment["VYUHA_PORT"] = "0"
         environment["VYUHA_LOG_FORMAT"] = "text"
-        environment["VYUHA_SNAPSHOT_INTERVAL"] = environment["VYUHA_SNAPSHOT_INTERVAL"] ?? "2s"
+        // So often that a snapshot has what changed since the one before of some entities only: one that does not belong shows.
+        environment["VYUHA_SNAPSHOT_INTERVAL"] = environment["VYUHA_SNAPSHOT_INTERVAL"] ?? "300ms"
         // What the clock decides would differ between the runs: their clocks do.
         environment["VYUHA_IDLE_TIMEOUT"] = "24h"
         if ["stream-processor", "scoring-service"].contains(service) { environment["VYUHA_DELIVERY"] = delivery }
@@ -79,9 +82,19 @@ final class Fleet {
 
     func freeze(_ service: String, choice: Int) -> String {
         guard let index = pick(service, choice) else { return service }
+        for other in replicas.indices where replicas[other].service == service { replicas[other].wasFrozen = other == index }
         replicas[index].isFrozen = true
         ChildProcess.signal(replicas[index].pid, SIGSTOP)
         return name(index)
+    }
+
+    /// Kills every working replica except those that were frozen.
+    func killOthers(_ service: String, now: Double) {
+        for index in working(service) where !replicas[index].wasFrozen {
+            replicas[index].isEnding = true
+            ChildProcess.signal(replicas[index].pid, SIGKILL)
+            due.append((service, replicas[index].number, now + restartAfter))
+        }
     }
 
     func thaw(_ service: String) {

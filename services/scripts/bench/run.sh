@@ -14,4 +14,5 @@ else
     echo "SKIPPED the FastAPI servers: their packages are not installed; the ratios to them are left out." >&2
 fi
 .build/release/benchmarks stream --json .build/bench-stream.json
+.build/release/benchmarks alerts --anomalies "${ALERTS:-1000000}"
 exec .build/release/benchmarks api "${peers[@]}" "$@"
