@@ -26,7 +26,8 @@ demo: build
 build: setup
 	$(SWIFT) build $(RELEASE)
 
-test: setup
+test:
+	@services/scripts/setup.sh --tests
 	services/scripts/check-deployment.sh
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
@@ -39,7 +40,8 @@ check-kubernetes:
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
 
-crash-test: setup
+crash-test:
+	@services/scripts/setup.sh --tests
 	$(SWIFT) build $(RELEASE) $(SWIFT_FLAGS)
 	.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 

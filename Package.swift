@@ -27,6 +27,7 @@ let c: [Target] = [
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 ]
 
@@ -38,6 +39,7 @@ let pure: [Target] = [
     library("Detectors", ["JSON"]),
     library("Simulation"),
     library("Alerting", ["JSON"]),
+    library("Quality", ["JSON"]),
 ]
 
 // MARK: Layer 2: bridges, the only importers of C with I/O, and the kit that every service stands on.
@@ -45,6 +47,7 @@ let bridges: [Target] = [
     library("KafkaClient", ["CRDKafka"]),
     library("RedisClient", ["CHiredis"]),
     library("HTTPClient", ["CCurl"]),
+    library("PostgresClient", ["CPQ"]),
     library("HTTPServer", ["CMicroHTTPD"]),
     library("YAMLReader", ["CYAML"]),
     library("CSVReader", ["CZlib"]),
@@ -64,13 +67,18 @@ let domain: [Target] = [
 // MARK: Layer 4: executables, a pod each. None imports another.
 let services: [Target] = [
     service(
-        "Producer", ["UseCases", "Features", "Simulation", "CSVReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON"]),
+        "Producer",
+        [
+            "UseCases", "Features", "Simulation", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
+            "ServiceKit", "Contracts", "JSON",
+        ]),
     service("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient",
+            "KafkaClient",
             "ServiceKit", "Contracts", "JSON",
         ]),
     service("AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
@@ -78,15 +86,16 @@ let services: [Target] = [
     service(
         "VyuhaCtl",
         [
-            "UseCases", "Features", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient", "RedisClient",
+            "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
+            "RedisClient",
             "KafkaClient", "ServiceKit", "Contracts", "JSON",
         ]),
     // Measures the others from outside, as their users see them.
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "Alerting", "AlertStore", "HTTPServer", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit",
-            "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer", "HTTPClient", "KafkaClient",
+            "RedisClient", "ServiceKit", "Contracts", "JSON",
         ]),
 ]
 
@@ -98,6 +107,7 @@ let checks: [Target] = [
     tests("Detectors", ["Detectors", "JSON"]),
     tests("Simulation", ["Simulation"]),
     tests("Alerting", ["Alerting"]),
+    tests("Quality", ["Quality"]),
     tests("KafkaClient", ["KafkaClient"]),
     tests("RedisClient", ["RedisClient", "TestSupport"]),
     tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
@@ -105,13 +115,16 @@ let checks: [Target] = [
     tests("CSVReader", ["CSVReader"]),
     tests("Compression", ["Compression"]),
     tests("ServiceKit", ["ServiceKit", "KafkaClient", "RedisClient", "TestSupport"]),
-    tests("UseCases", ["UseCases", "Features", "JSON"]),
+    tests("UseCases", ["UseCases", "Features", "Detectors", "JSON"]),
     tests("FeatureStore", ["FeatureStore", "TestSupport"]),
     tests("StateStore", ["StateStore", "TestSupport"]),
     tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
     tests(
         "Producer",
-        ["Producer", "UseCases", "Features", "Simulation", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
+        [
+            "Producer", "UseCases", "Features", "Simulation", "CSVReader", "PostgresClient", "HTTPClient", "KafkaClient", "RedisClient",
+            "ServiceKit", "Contracts", "JSON", "TestSupport",
+        ]),
     tests("StreamProcessor", ["StreamProcessor"]),
     tests(
         "ScoringService",
@@ -121,7 +134,7 @@ let checks: [Target] = [
         ]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer", "UseCases", "Features", "CSVReader", "JSON"]),
-    tests("VyuhaCtl", ["VyuhaCtl"]),
+    tests("VyuhaCtl", ["VyuhaCtl", "Quality"]),
     tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the built executables are.
     .target(name: "TestSupport", dependencies: ["RedisClient"], path: "Tests/TestSupport", swiftSettings: swift),

@@ -50,6 +50,9 @@ public struct CSVSettings: Sendable, Equatable {
     /// A longer record is skipped and reported. The reader's memory is about twice this at most.
     public var maximumRecordBytes: Int
 
+    /// The file may still grow: a record without its line break is not given yet, and `next` may be asked again after nil.
+    public var follows = false
+
     public init(delimiter: UInt8 = UInt8(ascii: ","), hasHeader: Bool = true, maximumRecordBytes: Int = 1 << 20) {
         self.delimiter = delimiter
         self.hasHeader = hasHeader

@@ -127,6 +127,9 @@ public final class CSVReader {
         }
     }
 
+    /// With `follows`: the file has been replaced, and what is left of it without a line break is its last row.
+    public func finish() { records.finish() }
+
     /// Back to the first row behind the header. A pipe cannot go back.
     public func rewind() throws(CSVError) {
         do {

@@ -13,6 +13,8 @@ struct RecordWindow: ~Copyable {
     private var source: ByteSource
     var parser: RecordParser
     private let limit: Int
+    /// At the end of the file, what is left waits for more; `finish` ends the wait.
+    private var follows: Bool
     /// Bytes of the file; the current record starts at `start`, what is known ends at `end`.
     private(set) var window: [UInt8]
     private(set) var start = 0
@@ -30,6 +32,7 @@ struct RecordWindow: ~Copyable {
     init(_ source: consuming ByteSource, _ settings: CSVSettings) {
         self.source = source
         limit = settings.maximumRecordBytes
+        follows = settings.follows
         parser = RecordParser(delimiter: settings.delimiter)
         window = Array(repeating: 0, count: Self.windowBytes)
     }
@@ -45,6 +48,9 @@ struct RecordWindow: ~Copyable {
         (start, end, offset, line, taken, takenLines) = (0, 0, 0, 1, 0, 0)
         (isSkipping, isAtEnd, failure) = (false, false, nil)
     }
+
+    /// The file does not grow any more: what is left without a line break is its last record.
+    mutating func finish() { follows = false }
 
     /// The first bytes of the file, without passing over them.
     mutating func peek(_ count: Int) -> ArraySlice<UInt8> {
@@ -64,11 +70,18 @@ struct RecordWindow: ~Copyable {
         pass()
         if isSkipping { skipLine() }
         while true {
+            if follows, isAtEnd, failure == nil {
+                // More may have come since.
+                isAtEnd = false
+                fill()
+                let isComplete = window[start..<end].contains(RecordParser.lineFeed)
+                if isAtEnd, !isComplete { return .end }
+            }
             if start == end, isAtEnd {
                 try report()
                 return .end
             }
-            let isLast = isAtEnd && failure == nil
+            let isLast = isAtEnd && failure == nil && !follows
             let range = start..<end
             let outcome = window.withUnsafeBufferPointer { parser.parse(UnsafeBufferPointer(rebasing: $0[range]), isLast: isLast) }
             switch outcome {
@@ -77,6 +90,7 @@ struct RecordWindow: ~Copyable {
                 takenLines = parser.innerLines + 1
                 if length == 0 { pass() } else { return length > limit ? .tooLong(length: limit) : .record(length: length) }
             case .more(let inQuotes):
+                if follows, isAtEnd, failure == nil, end - start <= limit { return .end }
                 guard isAtEnd || end - start > limit else {
                     fill()
                     continue

@@ -2,11 +2,14 @@ import JSON
 
 /// Ground truth about one event, on `<uc>.labels`; only events that are anomalous or that must not be judged have one.
 ///
-/// Wire form: `{"id":"trips:42","entity":"132","event_time":1546300850000,"label":1,"ignore":false,"kind":"overcharge"}`
+/// Wire form: `{"id":"trips:42","entity":"132","event_time":1546300850000,"label":1,"ignore":false,"kind":"overcharge","start":1546300850000,
+///   "end":1546300850000}`
+///
+/// `start` and `end` are those of the episode that the event is part of: all labels of one fault of one entity have the same start and kind.
 public enum LabelRecord {
     public static func write(
         id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, isAnomaly: Bool, ignore: Bool, kind: String,
-        into writer: inout JSONWriter
+        start: Int64, end: Int64, into writer: inout JSONWriter
     ) {
         writer.beginObject()
         writer.key("id")
@@ -21,6 +24,10 @@ public enum LabelRecord {
         writer.value(ignore)
         writer.key("kind")
         writer.value(kind)
+        writer.key("start")
+        writer.value(start)
+        writer.key("end")
+        writer.value(end)
         writer.endObject()
     }
 }

@@ -67,6 +67,9 @@ struct DeliveredTail {
         questions > 0 && ids[topic].contains(Self.hash(id[...]))
     }
 
+    /// The hashes of the ids at the ends of a topic.
+    func hashes(topic: Int) -> Set<UInt64> { ids[topic] }
+
     /// One more row has been asked about. Frees the memory behind the last that can match.
     mutating func passed() {
         guard questions > 0 else { return }
@@ -75,7 +78,7 @@ struct DeliveredTail {
     }
 
     /// FNV-1a, 64 bits (Fowler, Noll and Vo).
-    private static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         var value: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return value

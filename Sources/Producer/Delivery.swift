@@ -67,6 +67,7 @@ final class Delivery {
                 addEvent(of: source)
             }
         case .unmappable(let reason, let detail): addDeadLetter(reason, detail, of: source)
+        case .idle: return
         }
         newest = source.position
         tail.passed()
@@ -88,7 +89,7 @@ final class Delivery {
             entity.withUnsafeBytes { entity in
                 LabelRecord.write(
                     id: id, entity: entity, eventTime: source.eventTime, isAnomaly: truth.isAnomaly, ignore: truth.ignore,
-                    kind: truth.kind, into: &label)
+                    kind: truth.kind, start: truth.start ?? source.eventTime, end: truth.end ?? source.eventTime, into: &label)
             }
         }
         batch.append(topic: Topic.labels, keyOf: entity, key, valueOf: label.bytes, 0..<label.count)

@@ -6,6 +6,8 @@ enum SourceRow: Equatable {
     case event
     /// A row that cannot: why, and a sentence for a person.
     case unmappable(DeadLetterReason, String)
+    /// No row for now: there may be one later. Nothing but `next()` may be asked.
+    case idle
 }
 
 /// Ground truth about one row. Never part of the event.
@@ -14,6 +16,9 @@ struct Truth: Equatable {
     /// The row must not be judged, such as a real record that is odd by itself.
     var ignore = false
     var kind = ""
+    /// Of the episode that the row is part of, milliseconds; nil for a row that is one by itself.
+    var start: Int64?
+    var end: Int64?
 
     /// Whether there is anything to say on the labels topic.
     var isNotable: Bool { isAnomaly || ignore }
@@ -29,6 +34,8 @@ struct SourcePosition: Equatable, Sendable {
     var line = 0
     /// Event time of a simulation's first event, milliseconds; 0 for a file.
     var start: Int64 = 0
+    /// What a source needs beyond that: a file's name, an API's cursor, a watermark.
+    var cursor = ""
 }
 
 /// A stream of rows: columns of text, an identity, and what is known about their truth. One owner thread.

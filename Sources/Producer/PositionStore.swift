@@ -33,7 +33,7 @@ final class PositionStore {
         let json: JSONValue = .object([
             JSONMember("source", .string(source)), JSONMember("events", .integer(position.events)),
             JSONMember("pass", .integer(Int64(position.pass))), JSONMember("line", .integer(Int64(position.line))),
-            JSONMember("start", .integer(position.start)),
+            JSONMember("start", .integer(position.start)), JSONMember("cursor", .string(position.cursor)),
         ])
         return json.serialized
     }
@@ -42,6 +42,6 @@ final class PositionStore {
         guard let json = try? JSONValue.parse(bytes), let events = json["events"]?.integer, let pass = json["pass"]?.integer,
             let line = json["line"]?.integer, let start = json["start"]?.integer, events >= 0, pass >= 1, line >= 0
         else { return nil }
-        return SourcePosition(events: events, pass: Int(pass), line: Int(line), start: start)
+        return SourcePosition(events: events, pass: Int(pass), line: Int(line), start: start, cursor: json["cursor"]?.string ?? "")
     }
 }

@@ -4,8 +4,9 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import Simulation
+import UseCases
 
-// In:        the rows of a CSV file, or a simulator's events; paced by --rate or --speed.
+// In:        rows of files, an HTTP API or a table, or a simulator's events; paced by --rate or --speed. (Events that are pushed: PushPipeline.)
 // Out:       <uc>.events (key: the entity, header `id`), <uc>.labels (the truth), <uc>.dead-letter (rows that cannot be events, as they are).
 // State:     the position behind the last delivered row, in Redis.
 // Guarantee: every row once, also over a SIGKILL: ids come from the position, and what was delivered after it is found at the topics' ends.
@@ -15,6 +16,8 @@ import Simulation
 struct ProducerPipeline {
     /// Rows per batch: enough to make the client's call cheap, few enough to leave at once.
     private static let batchRows = 500
+    /// Milliseconds between two looks at a source that has nothing for now.
+    private static let idleWait = 20
     /// The longest sleep, so that a stop is seen soon.
     private static let longestWait = 100
     /// Milliseconds that an absent Redis is waited for.
@@ -33,12 +36,23 @@ struct ProducerPipeline {
 
     func run() throws {
         switch settings.source {
-        case .file(let path, let csv, let isOwn):
-            let loops = settings.loops && settings.exportPath == nil
-            try run(FileSource(path: path, csv: csv, schema: settings.schema, strict: isOwn, loops: loops))
+        case .file(let path, let format, let isOwn):
+            switch format.kind {
+            case .csv: try run(file(CSVRows.self, path, format, isOwn))
+            case .jsonLines: try run(file(JSONRows.self, path, format, isOwn))
+            case .accessLog: try run(file(AccessRows.self, path, format, isOwn))
+            }
+        case .http(let api): try run(PollSource(api, schema: settings.schema, service: service))
+        case .table(let table, let address): try run(TableSource(table, address: address, schema: settings.schema, service: service))
+        case .push(let push): try take(push)
         case .simulator(let simulator):
             try run(simulator: Simulators.make(simulator))
         }
+    }
+
+    private func file<Rows>(_: Rows.Type, _ path: String, _ format: FileFormat, _ isOwn: Bool) throws -> RowSource<Rows> {
+        let loops = settings.loops && settings.exportPath == nil
+        return try RowSource(path: path, csv: format, schema: settings.schema, strict: isOwn, loops: loops)
     }
 
     /// Opens the existential, so that the loops below know their simulator.
@@ -58,14 +72,16 @@ struct ProducerPipeline {
         var (written, refused) = (Int64(0), Int64(0))
         service.life.obstacle = nil
         while !service.life.isStopping, written < settings.limit ?? .max, let row = try source.next() {
-            if case .event = row {
+            switch row {
+            case .event:
                 try file.add(source)
                 written += 1
-            } else {
+            case .unmappable:
                 refused += 1
                 metrics.rejected.add()
+            case .idle: Clock.sleep(milliseconds: Self.idleWait)
             }
-            if written % 1_024 == 0 {
+            if row == .idle || written % 1_024 == 0 {
                 service.life.turned()
                 progress.update(count: written, fraction: fraction(source, elapsed: 0))
             }
@@ -80,6 +96,18 @@ struct ProducerPipeline {
     }
 
     // MARK: To Kafka
+
+    private func take(_ push: PushedEvents) throws {
+        guard settings.exportPath == nil else { throw SourceError("Events that are pushed cannot be written to a file; leave out --to.") }
+        let topics = Topics(useCase: settings.useCase)
+        guard try waitForTopics(topics) else { return }
+        var delivered = RecentIDs()
+        for id in try readTail(topics).hashes(topic: 0) { _ = delivered.insert(id) }
+        let producer = try KafkaProducer(kafka, properties: ["message.timeout.ms": "0"])
+        try PushPipeline(
+            push, schema: settings.schema, topics: topics, service: service, metrics: metrics, producer: producer, delivered: delivered
+        ).serve(host: settings.common.adminAddress.host)
+    }
 
     private func stream<S: EventSource>(_ source: S) throws {
         let topics = Topics(useCase: settings.useCase)
@@ -135,16 +163,22 @@ struct ProducerPipeline {
             if let duration = settings.duration, elapsed * 1_000 >= Double(duration) { return "duration over" }
             service.life.turned()
 
+            if case .idle = current {
+                try delivery.send()
+                Clock.sleep(milliseconds: Self.idleWait)
+                row = source.position.events < limit ? try next(source, delivery) : nil
+                continue
+            }
             let now = Clock.monotonicNanoseconds
             var wait = pacer.wait(eventTime: source.eventTime, now: now)
             var added = 0
             var pending: SourceRow? = current
-            while wait <= 0, added < Self.batchRows, let due = pending {
+            while wait <= 0, added < Self.batchRows, let due = pending, due != .idle {
                 delivery.add(due, of: source, writer: mapper.write)
                 pacer.sent()
                 added += 1
                 pending = source.position.events < limit ? try next(source, delivery) : nil
-                if pending != nil { wait = pacer.wait(eventTime: source.eventTime, now: now) }
+                if let pending, pending != .idle { wait = pacer.wait(eventTime: source.eventTime, now: now) }
             }
             row = pending
             if added > 0 {

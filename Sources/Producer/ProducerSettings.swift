@@ -7,7 +7,11 @@ import UseCases
 enum SourceChoice: Sendable {
     /// `path` is absolute or relative to the working directory, `-` is standard input. `isOwn`: the use case's own file, so that every column
     /// that it names must be there.
-    case file(path: String, csv: CSVSource, isOwn: Bool)
+    case file(path: String, format: FileFormat, isOwn: Bool)
+    case http(PolledAPI)
+    /// `address`: of the database.
+    case table(PolledTable, address: String)
+    case push(PushedEvents)
     case simulator(SimulatorSettings)
 }
 
@@ -58,7 +62,14 @@ extension ProducerSettings {
         let limit = reader.optionalInteger("VYUHA_LIMIT", in: 1...Int.max, "Stop after so many events, earlier runs counted.").map(
             Int64.init)
         let duration = reader.duration("VYUHA_DURATION", default: nil, in: 1...Int.max, "Stop after this time.")
-        let file = reader.optionalString("VYUHA_CSV", "Replay this file (- is standard input) instead of the use case's source.")
+        let csv = reader.optionalString(
+            "VYUHA_CSV", "Replay this CSV file or folder (- is standard input) instead of the use case's source.")
+        let lines = reader.optionalString("VYUHA_JSONL", "The same for JSON Lines.")
+        let access = reader.optionalString("VYUHA_ACCESS_LOG", "The same for web servers' access lines.")
+        let follow = reader.toggle("--follow", "Go on with what is appended to the file and with the file that replaces it, like tail -F.")
+        let url = reader.optionalString("VYUHA_API_URL", "Address of the API, instead of the use case's.")
+        let database = reader.optionalString("VYUHA_POSTGRES", secret: true, "Address of the database, instead of the use case's.")
+        let pushPort = reader.optionalInteger("VYUHA_PUSH_PORT", in: 0...65_535, "Port of POST /events, instead of the use case's.")
         let simulator = reader.value(
             "VYUHA_FROM_SIMULATOR", default: nil,
             "Run this simulator instead of the use case's source (\(Simulators.names.joined(separator: " | ")))."
@@ -76,6 +87,13 @@ extension ProducerSettings {
             guard let time = ISO8601.parse(text) else { throw SourceError("\"\(text)\" is not a time such as 2024-01-01T00:00:00Z.") }
             return time
         }
+        let share = 0.0...0.5
+        let simulation = SimulationChanges(
+            anomalyRate: reader.number("VYUHA_ANOMALY_RATE", default: nil, in: share, "Share of simulated events that are anomalous."),
+            kinds: reader.optionalString("VYUHA_ANOMALY_KINDS", "Simulated anomalies, separated by commas; unset: as the use case says."),
+            late: reader.number("VYUHA_LATE", default: nil, in: share, "Share of simulated events that come late."),
+            lateness: reader.duration("VYUHA_LATENESS", default: nil, in: 1...3_600_000, "How late they come at most."),
+            missing: reader.number("VYUHA_MISSING", default: nil, in: share, "Share of simulated events that never come."))
         let exportPath = reader.optionalString("--to", "Write rows with their labels into this CSV file instead of events to Kafka.")
         let part = reader.choice(
             "--part", default: exportPath == nil ? "stream" : "training", of: ["stream", "training"],
@@ -87,15 +105,21 @@ extension ProducerSettings {
         let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: exportPath == nil ? 9101 : 0)
 
         if rate != nil, speed != nil { reader.reject("--rate and --speed exclude each other; give one of them.") }
-        if file != nil, simulator != nil { reader.reject("--csv and --from-simulator exclude each other; give one of them.") }
-        if file == "-", loops { reader.reject("Standard input cannot be read again; --loop needs a file.") }
+        let files = [(csv, FileFormat.Kind.csv), (lines, .jsonLines), (access, .accessLog)].compactMap { path, kind in path.map { ($0, kind) } }
+        if files.count + (simulator == nil ? 0 : 1) > 1 {
+            reader.reject("--csv, --jsonl, --access-log and --from-simulator exclude each other; give one of them.")
+        }
+        if files.first?.0 == "-", loops { reader.reject("Standard input cannot be read again; --loop needs a file.") }
         let pace: Pace = rate.map { .rate($0) } ?? speed.map { .speed($0) } ?? .unlimited
 
         guard let useCase, let common else { return nil }
         do {
             let source = try Self.choose(
-                useCase, file: file, simulator: simulator, training: part == "training",
-                changes: SimulatorChanges(entities: entities, seed: seed.map(UInt64.init), start: start), pace: pace)
+                useCase, file: files.first, follow: follow, simulator: simulator, training: part == "training",
+                changes: SourceChanges(
+                    entities: entities, seed: seed.map(UInt64.init), start: start, simulation: simulation, url: url, database: database,
+                    pushPort: pushPort),
+                pace: pace)
             self.init(
                 common: common, useCase: useCase.name, schema: useCase.event.schema, source: source, pace: pace, loops: loops,
                 limit: limit ?? Self.exportLimit(exportPath, source, useCase), duration: duration, exportPath: exportPath,
@@ -113,33 +137,80 @@ extension ProducerSettings {
         return max(1, duration / simulator.interval) * Int64(simulator.entities)
     }
 
-    /// What the flags change about a simulation.
-    struct SimulatorChanges {
+    /// What the flags change about what goes wrong in a simulation.
+    struct SimulationChanges {
+        var anomalyRate: Double?
+        var kinds: String?
+        var late: Double?
+        var lateness: Int?
+        var missing: Double?
+
+        func apply(to settings: inout SimulatorSettings) {
+            settings.anomalyRate = anomalyRate ?? settings.anomalyRate
+            if let kinds { settings.kinds = kinds.split(separator: ",").map(String.init) }
+            settings.late = late ?? settings.late
+            settings.lateness = lateness.map(Int64.init) ?? settings.lateness
+            settings.missing = missing ?? settings.missing
+        }
+    }
+
+    /// What the flags change about the use case's source.
+    struct SourceChanges {
         var entities: Int?
         var seed: UInt64?
         var start: Int64?
+        var simulation = SimulationChanges()
+        var url: String?
+        var database: String?
+        var pushPort: Int?
     }
 
     static func choose(
-        _ useCase: UseCase, file: String?, simulator: String?, training: Bool, changes: SimulatorChanges, pace: Pace
+        _ useCase: UseCase, file: (path: String, kind: FileFormat.Kind)?, follow: Bool = false, simulator: String?, training: Bool,
+        changes: SourceChanges, pace: Pace
     ) throws -> SourceChoice {
         if let file {
-            var csv = CSVSource(file: file)
-            if case .csv(let own)? = useCase.source?.kind {
-                csv = own
-                csv.file = file
-            }
-            return .file(path: file, csv: csv, isOwn: false)
+            var format = FileFormat(file: file.path)
+            format.kind = file.kind
+            // What the use case says of its own file of that kind holds for this one; its truth does not.
+            if case .file(let own)? = useCase.source?.kind, own.kind == file.kind { format = own }
+            format.file = file.path
+            format.labels = nil
+            format.follow = follow
+            return .file(path: file.path, format: format, isOwn: false)
         }
+        if training, simulator == nil, case .file(let own)? = useCase.training?.kind { return own.choice(in: useCase, follow: false) }
         var chosen: SimulatorSettings
+        var simulator = simulator
+        // What trains may be a simulation although the stream is none.
+        if training, simulator == nil, case .simulator(let own, _)? = useCase.training?.kind { simulator = own.name }
         switch (useCase.source?.kind, simulator) {
-        case (.csv(let csv)?, nil): return .file(path: useCase.resolve(csv.file), csv: csv, isOwn: true)
+        case (.file(let own)?, nil): return own.choice(in: useCase, follow: follow || own.follow)
+        case (.http(var api)?, nil):
+            api.url = changes.url ?? api.url
+            api.tokenFile = api.tokenFile.map(useCase.resolve)
+            return .http(api)
+        case (.postgresql(let table)?, nil): return .table(table, address: changes.database ?? table.connection)
+        case (.push(var push)?, nil):
+            push.port = changes.pushPort ?? push.port
+            push.tokenFile = push.tokenFile.map(useCase.resolve)
+            return .push(push)
         case (.simulator(let own)?, let name) where name == nil || name == own.name:
             chosen = SimulatorSettings(own)
-        case (_, let name?): chosen = SimulatorSettings(name: name, start: 0)
-        default: throw SourceError("The use case \(useCase.name) has no source; give --csv FILE or --from-simulator NAME.")
+        case (_, let name?):
+            chosen = SimulatorSettings(name: name, start: 0)
+            // As the use case trains with it, where it does, but faults and all.
+            if case .simulator(let own, _)? = useCase.training?.kind, own.name == name {
+                chosen = SimulatorSettings(own)
+                chosen.anomalyRate = SimulatorSettings(name: name, start: 0).anomalyRate
+                chosen.seed = SimulatorSettings(name: name, start: 0).seed
+            }
+        default:
+            throw SourceError(
+                "The use case \(useCase.name) has no source; give --csv FILE, --jsonl FILE, --access-log FILE or --from-simulator NAME.")
         }
         if training, case .simulator(let own, _)? = useCase.training?.kind { chosen = SimulatorSettings(own) }
+        changes.simulation.apply(to: &chosen)
         chosen.entities = changes.entities ?? chosen.entities
         chosen.seed = changes.seed ?? chosen.seed
         chosen.start = changes.start ?? (training || !inStep(pace, chosen) ? pastStart : Clock.milliseconds)
@@ -156,12 +227,23 @@ extension ProducerSettings {
     }
 }
 
+extension FileFormat {
+    /// As a source, with every path as the use case means it.
+    fileprivate func choice(in useCase: UseCase, follow: Bool) -> SourceChoice {
+        var format = self
+        format.follow = follow
+        format.labels = labels.map(useCase.resolve)
+        return .file(path: useCase.resolve(file), format: format, isOwn: true)
+    }
+}
+
 extension SimulatorSettings {
     /// As the use case describes it; when it starts is the caller's.
     init(_ source: UseCases.SimulatorSource) {
         self.init(
             name: source.name, entities: source.entities, interval: source.interval, anomalyRate: source.anomalyRate, seed: source.seed,
             start: 0)
+        (kinds, late, lateness, missing) = (source.kinds, source.late, source.lateness, source.missing)
     }
 }
 

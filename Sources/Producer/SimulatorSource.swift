@@ -53,7 +53,10 @@ final class SimulatorSource<S: Simulator>: EventSource {
     var raw: ArraySlice<UInt8> { bytes[...] }
     var entity: [UInt8] { key.entity }
     var eventTime: Int64 { event.eventTime }
-    var truth: Truth { Truth(isAnomaly: event.anomaly > 0, kind: event.anomaly > 0 ? kinds[event.anomaly - 1] : "") }
+    var truth: Truth {
+        guard event.anomaly > 0 else { return Truth() }
+        return Truth(isAnomaly: true, kind: kinds[event.anomaly - 1], start: event.episode.start + offset, end: event.episode.end + offset)
+    }
     var position: SourcePosition { SourcePosition(events: count, start: start) }
     var fraction: Double? { nil }
 

@@ -23,6 +23,7 @@ final class ScoringServicePipeline {
     private let library: ModelLibrary
     private let shared = SharedLanes()
     private var partitions: StatefulPartitions<ScorerState>?
+    private let quality: QualityWatch
 
     private var reader: FeatureRecordReader
     /// Records about silence.
@@ -52,6 +53,7 @@ final class ScoringServicePipeline {
             settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
         metrics = ScoringServiceMetrics(service.metrics)
         library = ModelLibrary(useCase, settings.models, redis: settings.common.redis, service)
+        quality = QualityWatch(useCase, kafka: service.logging(settings.common.kafka), service)
         reader = try FeatureRecordReader(sets: useCase.recordSets)
         silenceWriter =
             useCase.recordSets.count > useCase.plan.sets.count
@@ -67,6 +69,7 @@ final class ScoringServicePipeline {
         let (useCase, library, shared) = (settings.useCase, library, shared)
         ModelWatcher(settings, service).start()
         settings.api.start(service)
+        quality.start()
         guard waitForModels() else { return }
         let limit = settings.entityLimit
         let partitions = StatefulPartitions<ScorerState>(

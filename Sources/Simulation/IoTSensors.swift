@@ -31,7 +31,7 @@ public struct IoTSensors: Simulator {
     init(_ settings: SimulatorSettings) {
         self.settings = settings
         resolution = settings.interval % 1_000 == 0 ? 1_000 : 1
-        step = SensorStep(seconds: Double(settings.interval) / 1_000, anomalyRate: settings.anomalyRate)
+        step = SensorStep(seconds: Double(settings.interval) / 1_000, anomalyRate: settings.anomalyRate, kinds: settings.kinds)
         sensors = []
         sensors.reserveCapacity(settings.entities)
         for index in 0..<settings.entities { sensors.append(Sensor(index: index, seed: settings.seed, step: step)) }
@@ -46,6 +46,7 @@ public struct IoTSensors: Simulator {
         event.entity = index
         event.sequence = round
         event.anomaly = reading.fault
+        event.episode = (event.eventTime - reading.elapsed * settings.interval, event.eventTime + reading.remaining * settings.interval)
         if event.values.count != 6 { event.values = Array(repeating: .missing, count: 6) }
         event.text.removeAll(keepingCapacity: true)
         event.values[0] = .text(event.write("sensor_", number: index + 1, digits: 6))

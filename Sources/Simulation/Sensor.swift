@@ -70,12 +70,15 @@ struct SensorStep: Sendable {
     let wanderGain: Double
     /// So that the wander's deviation is half the noise, whatever the interval.
     let wanderScale: Double
+    /// What a sensor may suffer from.
+    let faults: [SensorFault]
 
-    init(seconds: Double, anomalyRate: Double) {
+    init(seconds: Double, anomalyRate: Double, kinds: [String]) {
         self.seconds = seconds
         self.anomalyRate = anomalyRate
         wanderGain = seconds / (seconds + 600)
         wanderScale = 0.5 * (wanderGain * (2 - wanderGain)).squareRoot()
+        faults = SensorFault.allCases.filter { kinds.isEmpty || kinds.contains($0.name) }
     }
 }
 
@@ -86,6 +89,9 @@ struct Sensor: Sendable {
         let value: Double
         /// 0, or the `SensorFault` that shows.
         let fault: Int
+        /// Readings since the fault began, and until its last one.
+        let elapsed: Int64
+        let remaining: Int64
     }
 
     let metric: SensorMetric
@@ -111,7 +117,7 @@ struct Sensor: Sendable {
         swing = habits.swing * (0.7 + 0.6 * random.uniform())
         noise = habits.noise
         last = level
-        weakness = SensorFault.allCases[Int(random.bits() >> 62)]
+        weakness = step.faults[Int(((random.bits() >> 32) * UInt64(step.faults.count)) >> 32)]
         untilFault = .max
         guard step.anomalyRate > 0 else { return }
         // Golden-ratio phases spread the sensors evenly over their cycles; half of the sensors' faults would begin early otherwise.
@@ -150,13 +156,14 @@ struct Sensor: Sendable {
         let error = random.gaussian()
         var value = level + swing * DayCycle.swing(at: seconds)
         var deviation = wander + error
-        var fault = 0
+        var (fault, elapsed, remaining) = (0, Int64(0), Int64(0))
         if untilFault > 0 {
             untilFault -= 1
         } else if untilCured > 0 {
             fault = weakness.rawValue
             age += 1
             untilCured -= 1
+            (elapsed, remaining) = (age - 1, untilCured)
             switch weakness {
             case .spike: deviation += size
             case .drift: deviation += size * Double(age)
@@ -169,6 +176,6 @@ struct Sensor: Sendable {
         value = (value * 100).rounded() / 100
         if fault == SensorFault.stuck.rawValue { value = last }
         last = value
-        return Reading(value: value, fault: fault)
+        return Reading(value: value, fault: fault, elapsed: elapsed, remaining: remaining)
     }
 }

@@ -31,7 +31,9 @@ public struct ServerLogs: Simulator {
     /// Ranges are checked by `Simulators.make`; a share of 0 attacks nobody.
     init(_ settings: SimulatorSettings) {
         self.settings = settings
-        step = HostStep(seconds: Double(settings.interval) / 1_000, anomalyRate: settings.anomalyRate)
+        step = HostStep(
+            seconds: Double(settings.interval) / 1_000, anomalyRate: settings.anomalyRate,
+            attacks: ServerAttack.allCases.filter { settings.kinds.isEmpty || settings.kinds.contains($0.name) })
         hosts = []
         hosts.reserveCapacity(settings.entities)
         for index in 0..<settings.entities { hosts.append(WebHost(index: index, seed: settings.seed, step: step)) }
@@ -66,6 +68,8 @@ public struct ServerLogs: Simulator {
         event.text.removeAll(keepingCapacity: true)
         event.values[0] = .text(event.write("web-", number: current + 1, digits: 2))
         event.values[1] = .number(Double(event.eventTime) / 1_000)
+        let (host, now) = (hosts[current], time(current))
+        event.episode = (now - (host.attackAge - 1) * settings.interval, now + host.attackLeft)
         hosts[current].write(into: &event)
     }
 }

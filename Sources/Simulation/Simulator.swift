@@ -12,6 +12,14 @@ public struct SimulatorSettings: Sendable, Equatable {
     public var seed: UInt64
     /// Event time of the first event in milliseconds since the epoch. A simulator has no clock of its own.
     public var start: Int64
+    /// Which of the simulator's `anomalyKinds` occur; empty: all.
+    public var kinds: [String] = []
+    /// The share of events that come late, after younger ones: 0...0.5.
+    public var late = 0.0
+    /// How late they come at most, milliseconds of event time: 1...3,600,000. Every lateness up to it is as likely.
+    public var lateness: Int64 = 5_000
+    /// The share of events that never come: 0...0.5.
+    public var missing = 0.0
 
     public init(
         name: String, entities: Int = 100, interval: Int64 = 1_000, anomalyRate: Double = 0.05, seed: UInt64 = 7, start: Int64
@@ -76,6 +84,8 @@ public struct SimulatedEvent: Sendable {
     public var text: [UInt8] = []
     /// Ground truth: 0 for a normal event, else n for the n-th of the simulator's `anomalyKinds`, counted from 1.
     public var anomaly = 0
+    /// When the anomaly that this event is part of began and when it will be over, milliseconds; meaningless for a normal event.
+    public var episode: (start: Int64, end: Int64) = (0, 0)
 
     public init() {}
 }

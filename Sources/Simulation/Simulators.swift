@@ -39,6 +39,23 @@ public enum Simulators {
             throw SimulationError(
                 setting: "anomaly_rate", message: "The share of anomalous events must be 0 to 0.5, not \(settings.anomalyRate).")
         }
-        return entry.make(settings)
+        for (name, share) in [("late", settings.late), ("missing", settings.missing)] where !(0...0.5).contains(share) {
+            throw SimulationError(setting: name, message: "The share of \(name) events must be 0 to 0.5, not \(share).")
+        }
+        guard (1...3_600_000).contains(settings.lateness) else {
+            throw SimulationError(setting: "lateness", message: "Events can be 1 ms to 1 h late, not \(settings.lateness) ms.")
+        }
+        // Kinds are checked on a simulation of one, before a large one is made with none that can befall anybody.
+        var probe = settings
+        (probe.entities, probe.kinds) = (1, [])
+        let known = entry.make(probe).anomalyKinds
+        if let wrong = settings.kinds.first(where: { !known.contains($0) }) {
+            throw SimulationError(
+                setting: "kinds", message: "The simulator \(settings.name) has no anomaly `\(wrong)`; it has \(known.joined(separator: ", ")).")
+        }
+        let simulator = entry.make(settings)
+        return settings.late > 0 || settings.missing > 0 ? disturbed(simulator) : simulator
     }
+
+    private static func disturbed(_ simulator: some Simulator) -> any Simulator { Disturbed(simulator) }
 }

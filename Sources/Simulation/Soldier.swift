@@ -34,15 +34,21 @@ enum Activity: UInt8, Sendable {
     }
 }
 
-/// The two ways in which a heart rate can be wrong for its stamina; see `Battlefield`.
-enum Poison: Int, CaseIterable, Sendable {
+/// What can be wrong with a soldier or with what his sensors say; see `Battlefield`.
+enum Ailment: Int, CaseIterable, Sendable {
     case nerveAgent = 1
-    case stimulant = 2
+    case stimulant
+    case exhaustion
+    case bleeding
+    case sensorLoss
 
     var name: String {
         switch self {
         case .nerveAgent: "nerve-agent"
         case .stimulant: "stimulant"
+        case .exhaustion: "exhaustion"
+        case .bleeding: "bleeding"
+        case .sensorLoss: "sensor-loss"
         }
     }
 }
@@ -57,8 +63,12 @@ struct Step: Sendable {
     let staminaGain: Double
     let onsetGain: Double
     let recoveryGain: Double
+    let breathGain: Double
+    let warmthGain: Double
+    /// What may befall a soldier.
+    let ailments: [Ailment]
 
-    init(seconds: Double, anomalyRate: Double) {
+    init(seconds: Double, anomalyRate: Double, kinds: [String]) {
         func gain(_ timeConstant: Double) -> Double { seconds / (seconds + timeConstant) }
         self.seconds = seconds
         self.anomalyRate = anomalyRate
@@ -67,6 +77,9 @@ struct Step: Sendable {
         staminaGain = gain(25)
         onsetGain = gain(1)
         recoveryGain = gain(2)
+        breathGain = gain(20)
+        warmthGain = gain(300)
+        ailments = Ailment.allCases.filter { kinds.isEmpty || kinds.contains($0.name) }
     }
 }
 
@@ -77,13 +90,26 @@ struct Soldier: Sendable {
         let heartRate: Double
         /// Percent, 0...100, to a tenth.
         let stamina: Double
-        /// 0, or the `Poison` that is at work.
-        let poison: Int
+        /// Breaths a minute, to a tenth.
+        let respiration: Double
+        /// Of the body, degrees Celsius, to a tenth.
+        let temperature: Double
+        /// How much he moves, 0...1, to a hundredth.
+        let motion: Double
+        /// 0, or the `Ailment` that shows.
+        let ailment: Int
+        /// Readings since it began to show, and seconds until it is treated.
+        let elapsed: Int64
+        let remaining: Double
     }
 
     private static let meanEpisodeSeconds = 90.0
 
     private var random: SeededRandom
+    /// Of its own, so that heart rate and stamina do not depend on what else is measured.
+    private var others: SeededRandom
+    private var respiration: Double
+    private var temperature: Double
     private let restingHeartRate: Double
     private let maximumHeartRate: Double
     private var activity: Activity
@@ -92,9 +118,10 @@ struct Soldier: Sendable {
     private var heartRate: Double
     private var stamina: Double
     private var wander = 0.0
-    private var poison = Poison.nerveAgent
+    private var ailment = Ailment.nerveAgent
+    private var shown: Int64 = 0
     private var effect: Double
-    /// Seconds until the next poisoning, then until the antidote.
+    /// Seconds until the next ailment, then until it is treated.
     private var untilOnset: Double
     private var untilAntidote: Double
 
@@ -107,11 +134,14 @@ struct Soldier: Sendable {
         effort = boutEffort
         heartRate = restingHeartRate + (maximumHeartRate - restingHeartRate) * effort
         stamina = Self.staminaTarget(effort)
+        others = SeededRandom(seed: seed ^ 0x5EED, stream: UInt64(index))
+        respiration = 14 + 30 * effort
+        temperature = 36.8 + 0.9 * effort
         untilOnset = .infinity
         untilAntidote = 0
         effect = 0
         guard step.anomalyRate > 0 else { return }
-        // Golden-ratio phases: any run of soldiers is spread evenly over the cycle, so the share of poisoned soldiers is right at once.
+        // Golden-ratio phases: any run of soldiers is spread evenly over the cycle, so the share of ailing soldiers is right at once.
         var shared = SeededRandom(seed: seed, stream: .max)
         let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
         let phase = turn - turn.rounded(.down)
@@ -125,12 +155,12 @@ struct Soldier: Sendable {
         }
     }
 
-    /// Plans the next cycle, healthy first and poisoned at its end. Returns its length in seconds.
+    /// Plans the next cycle, healthy first and ailing at its end. Returns its length in seconds.
     private mutating func drawEpisode(_ step: Step) -> Double {
         let cycle = Self.meanEpisodeSeconds / step.anomalyRate * (0.75 + 0.5 * random.uniform())
         untilAntidote = cycle * step.anomalyRate
         untilOnset = cycle - untilAntidote
-        poison = random.bits() & 1 == 0 ? .nerveAgent : .stimulant
+        ailment = step.ailments[Int(random.bits() % UInt64(step.ailments.count))]
         return cycle
     }
 
@@ -138,12 +168,15 @@ struct Soldier: Sendable {
 
     mutating func advance(_ step: Step) -> Reading {
         moveBody(step)
-        movePoison(step)
+        moveAilment(step)
         // The heart's own variability wanders over a few beats; the sensors add their noise.
         wander += 0.3 * (2.5 * random.gaussian() - wander)
         var heart = heartRate + wander + 1.0 * random.gaussian()
         var reserve = stamina + 1.2 * random.gaussian()
-        switch poison {
+        var breath = respiration + 1.0 * others.gaussian()
+        var warmth = temperature + 0.08 * others.gaussian()
+        var motion = 0.05 + 0.9 * effort + 0.04 * others.gaussian()
+        switch ailment {
         case .nerveAgent:
             heart *= 1 - 0.30 * effect
             reserve *= 1 - 0.60 * effect
@@ -151,10 +184,29 @@ struct Soldier: Sendable {
             // Towards the heart's own limit: no poison makes it beat faster than that.
             heart += 0.6 * (maximumHeartRate + 6 - heart) * effect
             reserve += 0.75 * (100 - reserve) * effect
+        case .exhaustion:
+            // Heat that the body cannot give away any more: hot, spent, and hardly moving.
+            warmth += 2.4 * effect
+            reserve *= 1 - 0.3 * effect
+            motion *= 1 - 0.7 * effect
+        case .bleeding:
+            // The heart and the lungs make up for blood that is lost.
+            heart += 0.35 * (maximumHeartRate - heart) * effect
+            breath += 20 * effect
+            reserve *= 1 - 0.25 * effect
+            motion *= 1 - 0.6 * effect
+        case .sensorLoss:
+            // The belt has slipped: what it reads has nothing to do with the body.
+            heart += (26 + 3 * others.gaussian() - heart) * effect
+            breath += (2 - breath) * effect
         }
+        let isShown = effect >= 0.5
+        defer { shown = isShown ? shown + 1 : 0 }
         return Reading(
-            heartRate: Self.tenths(min(max(heart, 30), 215)), stamina: Self.tenths(min(max(reserve, 0), 100)),
-            poison: effect >= 0.5 ? poison.rawValue : 0)
+            heartRate: Self.tenths(min(max(heart, 20), 215)), stamina: Self.tenths(min(max(reserve, 0), 100)),
+            respiration: Self.tenths(min(max(breath, 0), 80)), temperature: Self.tenths(min(max(warmth, 30), 43)),
+            motion: (min(max(motion, 0), 1) * 100).rounded() / 100, ailment: isShown ? ailment.rawValue : 0, elapsed: shown,
+            remaining: max(0, untilAntidote))
     }
 
     private mutating func moveBody(_ step: Step) {
@@ -166,9 +218,11 @@ struct Soldier: Sendable {
         let target = restingHeartRate + (maximumHeartRate - restingHeartRate) * effort
         heartRate += (target - heartRate) * step.heartGain
         stamina += (Self.staminaTarget(effort) - stamina) * step.staminaGain
+        respiration += (14 + 30 * effort - respiration) * step.breathGain
+        temperature += (36.8 + 0.9 * effort - temperature) * step.warmthGain
     }
 
-    private mutating func movePoison(_ step: Step) {
+    private mutating func moveAilment(_ step: Step) {
         if untilOnset > 0 {
             untilOnset -= step.seconds
             effect -= effect * step.recoveryGain

@@ -42,6 +42,8 @@ enum ServerAttack: Int, CaseIterable, Sendable {
 struct HostStep: Sendable {
     let seconds: Double
     let anomalyRate: Double
+    /// What a host may suffer from.
+    let attacks: [ServerAttack]
 }
 
 /// One web server, interval by interval and line by line.
@@ -52,6 +54,9 @@ struct WebHost: Sendable {
     private var untilAttack: Double = .infinity
     private var untilEnd = 0.0
     private var isAttacked = false
+    /// Intervals since the attack began, and milliseconds until its end.
+    private(set) var attackAge: Int64 = 0
+    private(set) var attackLeft: Int64 = 0
     /// The attacker's number, new for each episode.
     private var attacker = 1
     /// Load relative to the day's mean; wanders within minutes.
@@ -59,11 +64,12 @@ struct WebHost: Sendable {
     private var load = 1.0
     /// Lines of the attack among those of this interval.
     private var attackLines = 0
+    private var isLastInterval = false
     private var sequence: Int64 = 0
 
     init(index: Int, seed: UInt64, step: HostStep) {
         random = SeededRandom(seed: seed, stream: UInt64(index))
-        weakness = ServerAttack.allCases[index % ServerAttack.allCases.count]
+        weakness = step.attacks[index % step.attacks.count]
         guard step.anomalyRate > 0 else { return }
         var shared = SeededRandom(seed: seed, stream: .max)
         let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
@@ -72,6 +78,7 @@ struct WebHost: Sendable {
         if elapsed < untilAttack {
             untilAttack -= elapsed
         } else {
+            attackAge = Int64((elapsed - untilAttack) / step.seconds)
             untilEnd -= elapsed - untilAttack
             untilAttack = 0
         }
@@ -85,6 +92,7 @@ struct WebHost: Sendable {
         let share = weakness == .serverErrors ? min(0.5, rate / weakness.intensity) : rate / (weakness.intensity * (1 - rate))
         untilAttack = untilEnd * (1 - min(0.5, share)) / min(0.5, share)
         attacker = 1 + Int(random.bits() >> 56)
+        attackAge = 0
     }
 
     /// Begins an interval.
@@ -95,13 +103,25 @@ struct WebHost: Sendable {
         let visitors = Int(load + random.uniform())
         attackLines = 0
         isAttacked = false
+        if isLastInterval {
+            isLastInterval = false
+            attackAge = 0
+        }
         if untilAttack > 0 {
             untilAttack -= step.seconds
         } else if untilEnd > 0 {
             isAttacked = true
+            attackAge += 1
             untilEnd -= step.seconds
+            attackLeft = Int64(max(0, untilEnd) * 1_000)
             if weakness != .serverErrors { attackLines = Int(weakness.intensity * (0.7 + 0.6 * random.uniform()) + random.uniform()) }
-            if untilEnd <= 0 { plan(step) }
+            if untilEnd <= 0 {
+                // The lines of this interval are still the old attack's.
+                let age = attackAge
+                plan(step)
+                attackAge = age
+                isLastInterval = true
+            }
         }
         return visitors + attackLines
     }

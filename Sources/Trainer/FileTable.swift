@@ -59,8 +59,8 @@ struct FileTable {
         }
         let known = useCase.plan.sets[set].features
         let indexes = features.compactMap { known.firstIndex(of: $0) }
-        var source: CSVSource?
-        if case .csv(let csv)? = useCase.source?.kind { source = csv }
+        var source: FileFormat?
+        if case .file(let file)? = useCase.source?.kind, file.kind == .csv { source = file }
         let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
         let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns ?? [:])
         let decoder = EventDecoder(schema: useCase.plan.schema)

@@ -63,11 +63,11 @@ struct FitCommand {
         let useCase = settings.useCase
         let due = try useCase.plan.sets.filter { try isDue($0.name, staleAfter) }
         guard !due.isEmpty else { return }
-        var source: CSVSource?
-        if case .csv(let csv)? = useCase.training?.kind { source = csv }
+        var source: FileFormat?
+        if case .file(let file)? = useCase.training?.kind, file.kind == .csv { source = file }
         guard let path = settings.csv ?? source.map({ useCase.resolve($0.file) }) else {
             throw Failure(
-                "The use case \(useCase.name) names no training file. Give one with --csv; a simulated use case writes one with: "
+                "The use case \(useCase.name) names no training file. Give one with --csv; the producer writes one with: "
                     + "producer --use-case \(useCase.name) --to FILE.csv")
         }
         let bar = ProgressBar()

@@ -11,6 +11,13 @@ struct Validation: Sendable {
     /// Where labels of both kinds are known.
     let averagePrecision: Double?
 
+    init(rows: Int, alertShare: Double, expectedShare: Double, averagePrecision: Double?) {
+        self.rows = rows
+        self.alertShare = alertShare
+        self.expectedShare = expectedShare
+        self.averagePrecision = averagePrecision
+    }
+
     /// - Parameters:
     ///   - newest: the rows to judge by, all later than `before`.
     ///   - before: what the entities did until then.

@@ -4,7 +4,10 @@ import YAMLReader
 /// `source`: where `producer` takes the use case's events from.
 public struct SourceSection: Sendable, Equatable {
     public enum Kind: Sendable, Equatable {
-        case csv(CSVSource)
+        case file(FileFormat)
+        case http(PolledAPI)
+        case postgresql(PolledTable)
+        case push(PushedEvents)
         case simulator(SimulatorSource)
     }
 
@@ -17,7 +20,7 @@ public struct SourceSection: Sendable, Equatable {
 public struct TrainingSection: Sendable, Equatable {
     public enum Kind: Sendable, Equatable {
         /// What the file's section leaves out (delimiter, columns, label, ...) is as in the source's.
-        case csv(CSVSource)
+        case file(FileFormat)
         /// What the section leaves out is as in the source's simulator. The duration is in event time, milliseconds.
         case simulator(SimulatorSource, duration: Int64)
     }
@@ -25,10 +28,26 @@ public struct TrainingSection: Sendable, Equatable {
     public let kind: Kind
 }
 
-/// Rows of a CSV file as events.
-public struct CSVSource: Sendable, Equatable {
-    /// As it is written: relative to the definition's folder.
+/// Rows of files as events.
+public struct FileFormat: Sendable, Equatable {
+    public enum Kind: Sendable, Equatable {
+        /// RFC 4180 with a header row.
+        case csv
+        /// A JSON object a line.
+        case jsonLines
+        /// Web servers' access lines, common or combined format.
+        case accessLog
+    }
+
+    public var kind = Kind.csv
+    /// A file, or a folder whose files are read in order of their names. As it is written: relative to the definition's folder.
     public var file: String
+    /// Goes on with what is appended, and with the file that takes the name after a rotation, like `tail -F`.
+    public var follow = false
+    /// Of access lines: the host that they are of; nil where each begins with its host.
+    public var host: String?
+    /// Of access lines: a CSV file that says which of them are anomalous.
+    public var labels: String?
     public var delimiter: UInt8
     /// The column of a field whose column is not named like it.
     public var columns: [String: String]
@@ -36,6 +55,9 @@ public struct CSVSource: Sendable, Equatable {
     public var label: String?
     /// The column with the kind of anomaly.
     public var labelKind: String?
+    /// The columns with start and end, in ISO 8601, of the episode that an anomalous row is part of.
+    public var labelStart: String?
+    public var labelEnd: String?
     /// The column that marks rows that must not be judged.
     public var ignore: String?
     /// Columns that are about a record and not part of it.
@@ -64,6 +86,13 @@ public struct SimulatorSource: Sendable, Equatable {
     /// The share of events that are anomalous.
     public var anomalyRate: Double
     public var seed: UInt64
+    /// Which anomalies occur; empty: all that the simulator knows.
+    public var kinds: [String] = []
+    /// The share of events that come late, and how late at most, milliseconds.
+    public var late = 0.0
+    public var lateness: Int64 = 5_000
+    /// The share of events that never come.
+    public var missing = 0.0
 
     public init(name: String, entities: Int = 100, interval: Int64 = 1000, anomalyRate: Double = 0.05, seed: UInt64 = 7) {
         self.name = name
@@ -76,58 +105,93 @@ public struct SimulatorSource: Sendable, Equatable {
 
 extension SourceSection {
     init(_ node: YAMLNode, schema: EventSchema) throws(YAMLError) {
-        let keys = try node.mapping(["csv", "simulator", "rate"])
-        switch (keys["csv"], keys["simulator"]) {
-        case (let csv?, nil): kind = .csv(try CSVSource(csv, schema: schema, base: nil))
-        case (nil, let simulator?): kind = .simulator(try SimulatorSource(try simulator.mapping(SimulatorSource.keys), base: nil))
-        case (.some, .some): throw keys.error(at: "simulator", "`source` has `csv` and `simulator`; keep one.")
-        default: throw node.error("`source` needs the key `csv` or `simulator`.")
+        let keys = try node.mapping(["csv", "jsonl", "access_log", "http", "postgresql", "push", "simulator", "rate"])
+        let given = try Self.single(of: keys, in: node, named: "source", but: "rate")
+        switch given.key {
+        case "http": kind = .http(try PolledAPI(given.value, schema: schema))
+        case "postgresql": kind = .postgresql(try PolledTable(given.value, schema: schema))
+        case "push": kind = .push(try PushedEvents(given.value, schema: schema))
+        case "simulator": kind = .simulator(try SimulatorSource(try given.value.mapping(SimulatorSource.keys), base: nil))
+        default: kind = .file(try FileFormat(given.key, given.value, schema: schema, base: nil))
         }
         rate = try keys["rate"].map { node throws(YAMLError) in try node.double(0.001...10_000_000) }
+    }
+
+    /// The one key that says where events come from.
+    static func single(of keys: YAMLMapping, in node: YAMLNode, named name: String, but other: String? = nil) throws(YAMLError) -> (
+        key: String, value: YAMLNode
+    ) {
+        let given = keys.entries.filter { $0.key != other }
+        guard let first = given.first else {
+            throw node.error("`\(name)` says where events come from: it needs one of its keys, such as `csv` or `simulator`.")
+        }
+        guard given.count == 1 else { throw keys.error(at: given[1].key, "`\(name)` has `\(first.key)` and `\(given[1].key)`; keep one.") }
+        return (first.key, first.value)
     }
 }
 
 extension TrainingSection {
     init(_ node: YAMLNode, schema: EventSchema, source: SourceSection?) throws(YAMLError) {
-        let keys = try node.mapping(["csv", "simulator"])
-        switch (keys["csv"], keys["simulator"]) {
-        case (let csv?, nil):
-            var base: CSVSource?
-            if case .csv(let own)? = source?.kind { base = own }
-            kind = .csv(try CSVSource(csv, schema: schema, base: base))
-        case (nil, let simulator?):
-            var base: SimulatorSource?
-            if case .simulator(let own)? = source?.kind { base = own }
-            let settings = try simulator.mapping(SimulatorSource.keys + ["duration"])
-            let duration = try settings.required("duration").milliseconds(1000...(366 * 86_400_000))
-            kind = .simulator(try SimulatorSource(settings, base: base), duration: duration)
-        case (.some, .some): throw keys.error(at: "simulator", "`training` has `csv` and `simulator`; keep one.")
-        default: throw node.error("`training` needs the key `csv` or `simulator`.")
+        let given = try SourceSection.single(of: try node.mapping(["csv", "jsonl", "access_log", "simulator"]), in: node, named: "training")
+        guard given.key == "simulator" else {
+            var base: FileFormat?
+            if case .file(let own)? = source?.kind { base = own }
+            kind = .file(try FileFormat(given.key, given.value, schema: schema, base: base))
+            return
         }
+        var base: SimulatorSource?
+        if case .simulator(let own)? = source?.kind { base = own }
+        let settings = try given.value.mapping(SimulatorSource.keys + ["duration"])
+        let duration = try settings.required("duration").milliseconds(1000...(366 * 86_400_000))
+        kind = .simulator(try SimulatorSource(settings, base: base), duration: duration)
     }
 }
 
-extension CSVSource {
-    init(_ node: YAMLNode, schema: EventSchema, base: CSVSource?) throws(YAMLError) {
-        let keys = try node.mapping(["file", "delimiter", "columns", "label", "label_kind", "ignore", "drop"])
-        self = base ?? CSVSource(file: "")
+extension FileFormat {
+    /// - Parameter key: `csv`, `jsonl` or `access_log`.
+    init(_ key: String, _ node: YAMLNode, schema: EventSchema, base: FileFormat?) throws(YAMLError) {
+        let kind: Kind = key == "jsonl" ? .jsonLines : key == "access_log" ? .accessLog : .csv
+        let own: [String] =
+            switch kind {
+            case .csv: ["delimiter", "columns", "label", "label_kind", "label_start", "label_end", "ignore", "drop"]
+            case .jsonLines: ["columns", "label", "label_kind", "label_start", "label_end", "ignore"]
+            case .accessLog: ["columns", "host", "labels"]
+            }
+        let keys = try node.mapping(["file", "follow"] + own)
+        self = base?.kind == kind ? base ?? FileFormat(file: "") : FileFormat(file: "")
+        self.kind = kind
         file = try keys.required("file").nonEmptyString()
+        follow = try keys["follow"].map { node throws(YAMLError) in try node.bool() } ?? false
         if let node = keys["delimiter"] { delimiter = try Self.delimiter(node) }
-        if let node = keys["columns"] {
-            columns = [:]
-            for entry in try node.mapping(schema.fields.map(\.name)).entries { columns[entry.key] = try entry.value.nonEmptyString() }
-        }
+        if let node = keys["columns"] { columns = try Self.columns(node, schema) }
         if let node = keys["label"] { label = try node.nonEmptyString() }
         if let node = keys["label_kind"] { labelKind = try node.nonEmptyString() }
+        if let node = keys["label_start"] { labelStart = try node.nonEmptyString() }
+        if let node = keys["label_end"] { labelEnd = try node.nonEmptyString() }
         if let node = keys["ignore"] { ignore = try node.nonEmptyString() }
         if let node = keys["drop"] { drop = try node.strings() }
+        if let node = keys["host"] { host = try node.nonEmptyString() }
+        if kind == .accessLog {
+            labels = try keys["labels"].map { node throws(YAMLError) in try node.nonEmptyString() }
+            (label, labelKind, labelStart, labelEnd) = labels == nil ? (nil, nil, nil, nil) : ("label", "label_kind", "label_start", "label_end")
+        }
         if label == nil, let entry = keys["label_kind"] { throw entry.error("`label_kind` needs a `label` beside it.") }
         let used = schema.fields.map { columns[$0.name] ?? $0.name }
-        for (key, column) in [("label", label), ("label_kind", labelKind), ("ignore", ignore)] {
+        let truth = [
+            ("label", label), ("label_kind", labelKind), ("label_start", labelStart), ("label_end", labelEnd), ("ignore", ignore),
+        ]
+        for (key, column) in truth {
             guard let column, used.contains(column) else { continue }
             throw (keys[key] ?? node).error(
                 "The column `\(column)` of `\(key)` feeds a field of the event too; the truth must stay out of it.")
         }
+    }
+
+    /// Which column, or path in a JSON object, feeds which field.
+    static func columns(_ node: YAMLNode, _ schema: EventSchema) throws(YAMLError) -> [String: String] {
+        var result: [String: String] = [:]
+        for entry in try node.mapping(schema.fields.map(\.name)).entries { result[entry.key] = try entry.value.nonEmptyString() }
+        return result
     }
 
     private static func delimiter(_ node: YAMLNode) throws(YAMLError) -> UInt8 {
@@ -141,7 +205,7 @@ extension CSVSource {
 }
 
 extension SimulatorSource {
-    static let keys = ["name", "entities", "interval", "anomaly_rate", "seed"]
+    static let keys = ["name", "entities", "interval", "anomaly_rate", "seed", "kinds", "late", "lateness", "missing"]
 
     init(_ keys: YAMLMapping, base: SimulatorSource?) throws(YAMLError) {
         if let base, keys["name"] == nil {
@@ -153,6 +217,10 @@ extension SimulatorSource {
         if let node = keys["entities"] { entities = try node.int(1...1_000_000) }
         if let node = keys["interval"] { interval = try node.milliseconds(10...3_600_000) }
         if let node = keys["anomaly_rate"] { anomalyRate = try node.double(0...0.5) }
+        if let node = keys["kinds"] { kinds = try node.strings() }
+        if let node = keys["late"] { late = try node.double(0...0.5) }
+        if let node = keys["lateness"] { lateness = try node.milliseconds(1...3_600_000) }
+        if let node = keys["missing"] { missing = try node.double(0...0.5) }
         if let node = keys["seed"] { seed = UInt64(try node.integer(0...(.max))) }
     }
 }

@@ -20,7 +20,7 @@ extension UseCase: CustomStringConvertible {
         }
         if let source { lines.append("source: " + Self.describe(source)) }
         switch training?.kind {
-        case .csv(let csv): lines.append("training: \(csv.file)")
+        case .file(let file): lines.append("training: \(file.file)")
         case .simulator(let simulator, let duration):
             lines.append("training: \(Self.describe(simulator)), duration \(YAMLNode.durationText(duration))")
         case nil: break
@@ -73,7 +73,10 @@ extension UseCase: CustomStringConvertible {
     private static func describe(_ source: SourceSection) -> String {
         let kind =
             switch source.kind {
-            case .csv(let csv): csv.file
+            case .file(let file): file.file
+            case .http(let api): api.url
+            case .postgresql(let table): "table \(table.table)"
+            case .push(let push): "POST /events on port \(push.port)"
             case .simulator(let simulator): describe(simulator)
             }
         return source.rate.map { "\(kind), \($0) events a second" } ?? kind

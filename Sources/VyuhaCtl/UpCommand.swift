@@ -23,6 +23,8 @@ struct UpSettings {
     let duration: Int?
     /// Events a second.
     let rate: Double
+    /// Simulated soldiers, sensors or hosts; nil: as the use case says.
+    let entities: Int?
     let report: String?
     let record: String?
     /// The services' logs go to standard error.
@@ -35,6 +37,9 @@ struct UpSettings {
         duration = reader.duration(
             "--duration", default: nil, in: 1_000...Int.max, "How long events flow, such as 60s; without it until Ctrl-C.")
         let rate = reader.number("--rate", default: nil, in: 0.01...10_000_000, "Events a second; without it what the use case says.")
+        entities = reader.optionalInteger(
+            "--entities", in: 1...1_000_000,
+            "Simulated soldiers, sensors or hosts; fewer than the rate has seconds make event time pass faster than the clock.")
         report = reader.optionalString("--report", "File that the report is written to, as JSON.")
         record = reader.optionalString("--record", "Folder that every record of every topic is written to, as JSON Lines.")
         verbose = reader.toggle("--verbose", "Show the services' logs instead of the live view.")

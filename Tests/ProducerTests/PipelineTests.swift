@@ -105,7 +105,7 @@ struct PipelineTests {
         let folder = try Folder()
         let path = try folder.write(Sample.trips, as: "trips.csv")
         let broker = try makeBroker("trips")
-        var settings = try settings("trips", broker, redis: nil, source: .file(path: path, csv: Sample.truth, isOwn: true))
+        var settings = try settings("trips", broker, redis: nil, source: .file(path: path, format: Sample.truth, isOwn: true))
         settings.schema = try Sample.schema()
         try ProducerPipeline(settings, service).run()
 

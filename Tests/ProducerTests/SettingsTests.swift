@@ -82,13 +82,13 @@ struct SampleTests {
 
     init() throws { useCase = try UseCase.load(useCases + "/nyc-taxi", environment: [:]) }
 
-    private func trips(_ truth: CSVSource) throws -> FileSource {
+    private func trips(_ truth: FileFormat) throws -> FileSource {
         try FileSource(path: useCase.resolve(truth.file), csv: truth, schema: useCase.event.schema, strict: true, loops: false)
     }
 
     @Test("Every trip of the stream is an event, 200 are labelled, and training ends before the stream begins")
     func taxi() throws {
-        guard case .csv(let own)? = useCase.source?.kind, case .csv(var past)? = useCase.training?.kind else {
+        guard case .file(let own)? = useCase.source?.kind, case .file(var past)? = useCase.training?.kind else {
             throw SourceError("nyc-taxi streams and trains from files.")
         }
         let stream = try trips(own)

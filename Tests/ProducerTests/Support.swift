@@ -45,7 +45,7 @@ enum Sample {
 
         """
 
-    static let truth = CSVSource(file: "trips.csv", label: "label", labelKind: "kind", ignore: "ignore")
+    static let truth = FileFormat(file: "trips.csv", label: "label", labelKind: "kind", ignore: "ignore")
 
     static func battlefield() throws -> EventSchema {
         try EventSchema(

@@ -28,10 +28,15 @@ private struct Reading: Equatable {
     var effortGap: Double { heartRate - (210 - 1.5 * stamina) }
 }
 
-private func settings(entities: Int = 100, interval: Int64 = 1_000, rate: Double = 0.05, seed: UInt64 = 7) -> SimulatorSettings {
-    SimulatorSettings(
+private func settings(entities: Int = 100, interval: Int64 = 1_000, rate: Double = 0.05, seed: UInt64 = 7, kinds: [String] = []) -> SimulatorSettings
+{
+    var settings = SimulatorSettings(
         name: "battlefield", entities: entities, interval: interval, anomalyRate: rate, seed: seed, start: 1_700_000_000_000)
+    settings.kinds = kinds
+    return settings
 }
+
+private let poisons = ["nerve-agent", "stimulant"]
 
 private func readings(_ settings: SimulatorSettings, skipping: Int64 = 0, count: Int) throws -> [Reading] {
     var simulator = try Simulators.make(settings)
@@ -116,10 +121,10 @@ struct BattlefieldTests {
         #expect(try readings(settings(rate: 0), count: 100_000).allSatisfy { $0.anomaly == 0 })
     }
 
-    @Test("Both poisons occur, in episodes, and every reading is within its range")
+    @Test("Every ailment occurs, in episodes, and every reading is within its range")
     func kinds() throws {
         let all = try readings(settings(), count: 200_000)
-        #expect(Set(all.map(\.anomaly)) == [0, 1, 2])
+        #expect(Set(all.map(\.anomaly)) == [0, 1, 2, 3, 4, 5])
         #expect(all.allSatisfy { (20...250).contains($0.heartRate) && (0...100).contains($0.stamina) })
         let soldier = all.filter { $0.soldier == 1 }.map { $0.anomaly > 0 }
         let changes = zip(soldier, soldier.dropFirst()).count { $0 != $1 }
@@ -129,18 +134,79 @@ struct BattlefieldTests {
     @Test(
         "No cut through the heart rate finds the poisoned, the gap between heart rate and stamina does", arguments: [7, 8, 9] as [UInt64])
     func separation(seed: UInt64) throws {
-        let all = try readings(settings(seed: seed), count: 120_000)
+        let all = try readings(settings(seed: seed, kinds: poisons), count: 120_000)
         #expect(bestRecall(all.map { ($0.heartRate, $0.anomaly > 0) }) < 0.5)
         #expect(bestRecall(all.map { (abs($0.effortGap), $0.anomaly > 0) }) > 0.99)
     }
 
     @Test("Exertion overlaps poisoning: healthy heart rates cover those of the poisoned")
     func overlap() throws {
-        let all = try readings(settings(), count: 120_000)
+        let all = try readings(settings(kinds: poisons), count: 120_000)
         let healthy = all.filter { $0.anomaly == 0 }.map(\.heartRate)
         let (low, high) = (try #require(healthy.min()), try #require(healthy.max()))
         let poisoned = all.filter { $0.anomaly > 0 }
         #expect(Double(poisoned.count { (low...high).contains($0.heartRate) }) > 0.95 * Double(poisoned.count))
+    }
+}
+
+@Suite("A simulated network")
+struct DisturbedTests {
+    private func events(late: Double, missing: Double, skipping: Int64 = 0, count: Int = 20_000) throws -> [SimulatedEvent] {
+        var settings = settings()
+        (settings.late, settings.lateness, settings.missing) = (late, 3_000, missing)
+        var simulator = try Simulators.make(settings)
+        simulator.skip(skipping)
+        return (0..<count).map { _ in
+            var event = SimulatedEvent()
+            simulator.next(into: &event)
+            return event
+        }
+    }
+
+    @Test("Late events come behind younger ones, no later than is set, and as many as are set")
+    func late() throws {
+        let all = try events(late: 0.1, missing: 0)
+        var newest = Int64.min
+        var late: [Int64] = []
+        for event in all {
+            if event.eventTime < newest { late.append(newest - event.eventTime) }
+            newest = max(newest, event.eventTime)
+        }
+        #expect(abs(Double(late.count) - 2_000) < 200)
+        #expect(try #require(late.max()) <= 3_010)
+        #expect(try #require(late.max()) > 2_500)
+    }
+
+    @Test("Missing events are as many as are set, and no event comes twice")
+    func missing() throws {
+        let all = try events(late: 0.05, missing: 0.2)
+        #expect(Set(all.map { "\($0.entity):\($0.sequence)" }).count == all.count)
+        let rounds = Double(try #require(all.map(\.sequence).max()) + 1)
+        #expect(abs(Double(all.count) / (rounds * 100) - 0.8) < 0.02)
+    }
+
+    @Test("A restart goes on with exactly what would have come")
+    func skipping() throws {
+        let all = try events(late: 0.1, missing: 0.1, count: 3_000)
+        let rest = try events(late: 0.1, missing: 0.1, skipping: 1_000, count: 2_000)
+        #expect(rest.map(\.eventTime) == all[1_000...].map(\.eventTime))
+    }
+
+    @Test("Only the kinds that are asked for occur, and an unknown one is refused")
+    func kinds() throws {
+        var settings = settings()
+        settings.kinds = ["bleeding"]
+        var simulator = try Simulators.make(settings)
+        var seen: Set<String> = []
+        var event = SimulatedEvent()
+        for _ in 0..<50_000 {
+            simulator.next(into: &event)
+            if event.anomaly > 0 { seen.insert(simulator.anomalyKinds[event.anomaly - 1]) }
+            if event.anomaly > 0 { #expect(event.episode.start <= event.eventTime && event.eventTime - event.episode.start < 200_000) }
+        }
+        #expect(seen == ["bleeding"])
+        settings.kinds = ["measles"]
+        #expect(throws: SimulationError.self) { try Simulators.make(settings) }
     }
 }
 

@@ -144,7 +144,7 @@ struct StreamAndFileTests {
     @Test("give identical feature vectors: a trip as a JSON event and as a row of the sample file")
     func identicalVectors() throws {
         let useCase = try UseCase.load(Self.repository.appendingPathComponent("services/usecases/nyc-taxi/usecase.yaml").path)
-        guard case .csv(let source)? = useCase.source?.kind else {
+        guard case .file(let source)? = useCase.source?.kind else {
             Issue.record("the use case has no source file")
             return
         }

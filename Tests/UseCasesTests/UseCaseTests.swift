@@ -18,13 +18,13 @@ struct UseCaseTests {
         #expect(useCase.event.schema.unknownFields == .reject)
         #expect(useCase.plan.sets.map(\.name) == ["reading"])
         #expect(useCase.plan.sets[0].features == ["value", "double_value", "long"])
-        let source = CSVSource(
+        let source = FileFormat(
             file: "a.csv", delimiter: UInt8(ascii: ";"), columns: ["value": "val"], label: "truth", labelKind: "kind")
-        #expect(useCase.source?.kind == .csv(source))
+        #expect(useCase.source?.kind == .file(source))
         #expect(useCase.source?.rate == 100)
         var training = source
         training.file = "b.csv"
-        #expect(useCase.training?.kind == .csv(training))
+        #expect(useCase.training?.kind == .file(training))
         #expect(useCase.resolve("b.csv") == "folder/b.csv")
         #expect(useCase.resolve("/b.csv") == "/b.csv")
         #expect(useCase.detector.parameters.integer("trees") == 50)
@@ -163,10 +163,10 @@ struct UseCaseLookupTests {
         for name in names {
             let useCase = try UseCase.load(folder.appendingPathComponent(name).path, environment: [:])
             #expect(useCase.name == name)
-            for case .csv(let csv)? in [useCase.source?.kind] {
+            for case .file(let csv)? in [useCase.source?.kind] {
                 #expect(FileManager.default.fileExists(atPath: useCase.resolve(csv.file)), "\(name) names \(csv.file)")
             }
-            for case .csv(let csv)? in [useCase.training?.kind] {
+            for case .file(let csv)? in [useCase.training?.kind] {
                 #expect(FileManager.default.fileExists(atPath: useCase.resolve(csv.file)), "\(name) names \(csv.file)")
             }
         }

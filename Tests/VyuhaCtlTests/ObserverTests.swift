@@ -13,7 +13,8 @@ struct ObserverTests {
     @Test("reads all topics without a group, keeps the books, and records every line")
     func books() throws {
         let facts = RunFacts(
-            name: "books", title: "", directory: "/", partitions: 3, sets: ["s"], rate: 1, isFile: true, training: nil,
+            name: "books", title: "", directory: "/", partitions: 3, sets: ["s"], flowSets: [FlowSet("s", isPerEvent: true)], rate: 1, isFile: true,
+            training: nil,
             baseline: (path: "meta.pulse", field: "pulse", direction: .up))
         let broker = try EmbeddedBroker(topics: facts.topicSpecs)
         defer { broker.close() }
@@ -66,10 +67,10 @@ struct ObserverTests {
         try send(topics.events, #"{"no":"id"}"#, partition: 2)
         for id in ["e:0", "e:1", "books.events-2-1"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
         for id in ["e:0", "e:1", "e:1", "books.events-2-1"] {
-            try send(topics.scores, #"{"id":"\#(id)","score":0.9,"is_anomaly":\#(id == "e:1")}"#, partition: 0)
+            try send(topics.scores, #"{"id":"\#(id)","set":"s","score":0.9,"is_anomaly":\#(id == "e:1")}"#, partition: 0)
         }
         try send(topics.scores, "not json")
-        try send(topics.anomalies, #"{"id":"e:1"}"#)
+        try send(topics.anomalies, #"{"id":"e:1","set":"s"}"#)
         try send(topics.alerts, #"{"id":"e:1","title":"Zone 1","text":"t","alerted_at":5}"#)
         try send(topics.labels, #"{"id":"e:1","label":1,"ignore":false}"#)
         let dead = try #require(topics.all.firstIndex(of: topics.deadLetter))

@@ -1,4 +1,5 @@
 import JSON
+import Quality
 import Testing
 
 @testable import VyuhaCtl
@@ -32,7 +33,7 @@ struct ReportTests {
         let run = Report.Run(
             useCase: "battlefield", durationSeconds: 10, rate: 10, startedAt: 0, embeddedBroker: true, embeddedRedis: true,
             services: [processor, redis], own: nil, unreadable: 0, troubles: [], problems: [])
-        return Report(run, account, baseline: (path: "heart_rate", field: "heart_rate", direction: .up))
+        return Report(run, account, QualityFigures(), baseline: (path: "heart_rate", field: "heart_rate", direction: .up))
     }
 
     @Test("has the fields that its readers expect")

@@ -35,7 +35,7 @@ struct UseCaseInferTests {
         #expect(fields[4].values == [.string("error"), .string("info"), .string("warn")])
         #expect(fields.map(\.isRequired) == [true, true, true, true, true, false])
         #expect((fields[2].minimum ?? -1) == 0 && (fields[2].maximum ?? 0) >= 59.5)
-        guard case .csv(let source)? = useCase.source?.kind else {
+        guard case .file(let source)? = useCase.source?.kind else {
             Issue.record("The source is not the file:\n\(text)")
             return
         }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and running Vyuha need, if any is missing. Says what it installs. Safe to run again.
+# Installs the Debian packages that building and running Vyuha need, with --tests also those of the tests, if any is missing. Says what it
+# installs. Safe to run again.
 set -euo pipefail
 
 packages=(
@@ -11,8 +12,17 @@ packages=(
     libmicrohttpd-dev       # HTTP server
     libsimdjson-dev         # JSON
     zlib1g-dev              # gzip files
+    libpq-dev               # PostgreSQL client
     redis-server            # the private Redis of `vyuhactl up` and of the tests
 )
+
+# What `make test` needs on top: real servers for the producer's sources.
+if [ "${1:-}" = --tests ]; then
+    packages+=(
+        nginx
+        postgresql
+    )
+fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,5 +1,4 @@
 import Features
-import Glibc
 import UseCases
 
 /// The feature library alone, without Kafka and JSON: windows over 100 to 1,000,000 entities.
@@ -41,12 +40,5 @@ struct LibraryBenchmark {
             _ = state.apply(row: row, entity: names[sensor], eventTime: when, into: &emissions)
         }
         return Double(count) / (threadSeconds - start)
-    }
-
-    /// CPU time of this thread, so that what else the machine does hardly counts.
-    private var threadSeconds: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -1,8 +1,11 @@
 import JSON
 
-/// Results of `benchmarks stream`: medians beside their goals.
+/// Results of `benchmarks stream` and `benchmarks scorer`: medians beside their goals.
 struct StreamReport {
+    let unit: String
     private var rows: [(name: String, median: Double, lowest: Double, highest: Double, goal: Double?)] = []
+
+    init(unit: String = "events per CPU second") { self.unit = unit }
 
     mutating func add(_ name: String, _ rates: [Double], goal: Double?) {
         let sorted = rates.sorted()
@@ -17,7 +20,7 @@ struct StreamReport {
             pad(row.name, 46) + pad(thousands(row.median), 10) + pad("(\(thousands(row.lowest)) to \(thousands(row.highest)))", 22)
                 + (row.goal.map { "goal \(thousands($0)): " + (row.median >= $0 ? "reached" : "missed") } ?? "")
         }
-        return pad("events per CPU second", 46) + "median\n" + lines.joined(separator: "\n")
+        return pad(unit, 46) + "median\n" + lines.joined(separator: "\n")
     }
 
     var json: [UInt8] {
@@ -27,6 +30,6 @@ struct StreamReport {
                 JSONMember("highest", .number(row.highest)), JSONMember("goal", row.goal.map { .number($0) } ?? .null),
             ])
         }
-        return Array(JSONValue.object([JSONMember("stream", .array(items))]).pretty.utf8)
+        return Array(JSONValue.object([JSONMember("unit", .string(unit)), JSONMember("rows", .array(items))]).pretty.utf8)
     }
 }

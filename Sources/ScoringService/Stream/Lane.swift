@@ -2,23 +2,24 @@ import Contracts
 import Detectors
 
 /// Rows of one batch that are scored in one call: those of a model that needs no state, of all partitions; or those of one partition by a
-/// model that has its states. Buffers are reused.
+/// model that has its states. Buffers are reused. One thread, and no code of the caller's runs inside: the run-time checks for overlapping
+/// access are left out.
 final class Lane {
     /// Nil for records about silence, which need no model.
     let model: StreamModel?
     let states: EntityStates?
     /// Its place among the lanes of this batch; -1 while it has no rows.
-    var number = -1
+    @exclusivity(unchecked) var number = -1
 
-    private(set) var heads: [Head] = []
-    private(set) var text: [UInt8] = []
-    private(set) var scores: [Double] = []
-    private(set) var flags: [Bool] = []
+    @exclusivity(unchecked) private(set) var heads: [Head] = []
+    @exclusivity(unchecked) private(set) var text: [UInt8] = []
+    @exclusivity(unchecked) private(set) var scores: [Double] = []
+    @exclusivity(unchecked) private(set) var flags: [Bool] = []
     /// Rows as the model sees them, `[row × feature of the model]`.
-    private(set) var vectors: [Double] = []
-    var matrix: [Double] = []
-    private var times: [Int64] = []
-    private var slots: [Int] = []
+    @exclusivity(unchecked) private(set) var vectors: [Double] = []
+    @exclusivity(unchecked) var matrix: [Double] = []
+    @exclusivity(unchecked) private var times: [Int64] = []
+    @exclusivity(unchecked) private var slots: [Int] = []
     private var nextExplanation = 0
 
     init(model: StreamModel?, states: EntityStates?) {

@@ -143,7 +143,7 @@ final class CrashTest {
 
     /// Gives the second use case the very models of the first.
     private func pin(_ redis: RedisClient, from: RunFacts, to: RunFacts) throws {
-        try KeyScan.each(redis, pattern: from.keys.prefix + "model:*") { key throws(RedisError) in
+        try KeyScan.each(redis, pattern: from.keys.prefix + "model*") { key throws(RedisError) in
             let name = Array(to.keys.prefix.utf8) + key.dropFirst(from.keys.prefix.utf8.count)
             _ = try redis.command([Array("COPY".utf8), key, name])
         }

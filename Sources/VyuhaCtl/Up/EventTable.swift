@@ -12,6 +12,9 @@ struct EventEntry: Sendable {
     var scoreArrival = Int32.min
     var alertArrival = Int32.min
     var marks: EventMarks = []
+    /// The feature sets that have a feature record and a score of this id, a bit each.
+    var featureSets: UInt16 = 0
+    var scoreSets: UInt16 = 0
 }
 
 /// What has been seen of one event.
@@ -29,9 +32,8 @@ struct EventMarks: OptionSet, Sendable {
     static let labelled = EventMarks(rawValue: 1 << 7)
     /// Ground truth: must not be judged.
     static let ignored = EventMarks(rawValue: 1 << 8)
-
-    /// Nothing more is owed to this event: it became a feature and a score, or a dead letter.
-    var isSettled: Bool { contains(.event) && (contains(.deadLetter) || isSuperset(of: [.feature, .score])) }
+    /// Not an event but a window, or a word about silence.
+    static let derived = EventMarks(rawValue: 1 << 9)
 }
 
 /// An open-addressing hash table of events (linear probing, at most 60 % full): 48 bytes an event, no allocation per event.

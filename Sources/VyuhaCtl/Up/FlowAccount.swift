@@ -1,6 +1,21 @@
+/// One feature set's part of the books.
+struct FlowSet: Sendable, Equatable {
+    var name: String
+    /// A record for every event; otherwise its records are of windows or about silence, with ids of their own.
+    var isPerEvent: Bool
+    var features = 0
+    var scores = 0
+    var anomalies = 0
+
+    init(_ name: String, isPerEvent: Bool) {
+        self.name = name
+        self.isPerEvent = isPerEvent
+    }
+}
+
 /// The books of a run: what became of every event, kept apart from the services by reading the topics.
 ///
-/// Every count is of distinct event ids; a record that repeats an id is counted under `doubled` and changes nothing else. Records may come
+/// Every count is of distinct ids, per feature set; a record that repeats an id is counted under `doubled` and changes nothing else. Records may come
 /// in any order, since each topic is read on its own. One thread's own. Cost: one table look-up a record.
 struct FlowAccount: Sendable {
     private(set) var table = EventTable()
@@ -9,17 +24,35 @@ struct FlowAccount: Sendable {
     private(set) var doubled = HopCounts()
     /// Labels seen, by whether they say anomaly.
     private(set) var labels = (anomalies: 0, others: 0)
-    /// Events that are still owed a feature and a score, or a dead letter.
-    var unsettled: Int { counts[.events] - settled }
+    /// Per feature set, in the use case's order, silence last.
+    private(set) var sets: [FlowSet]
+    /// What is still owed: to an event a feature and a score of every set per event, or a dead letter; to a window's feature record a score.
+    var unsettled: Int { counts[.events] - settled + owedScores }
     private var settled = 0
+    /// Feature records of windows and silence that have no score yet.
+    private var owedScores = 0
+    /// The bits of the sets that every event has a record in.
+    private let perEvent: UInt16
 
+    /// From the event that closed a window to the arrival of the window's score, over the whole run.
+    private(set) var windowLatency = LatencyHistogram()
     /// Latencies since `rotate()` was called twice: what the live view shows.
     private(set) var recent = RecentLatencies()
     /// Wall-clock milliseconds at which arrivals are counted from.
     private let startedAt: Double
 
-    /// - Parameter startedAt: wall clock, milliseconds; arrivals before it are not expected.
-    init(startedAt: Double) { self.startedAt = startedAt }
+    /// The most feature sets that the books can keep apart.
+    static let maximumSets = 16
+
+    /// - Parameters:
+    ///   - startedAt: wall clock, milliseconds; arrivals before it are not expected.
+    ///   - sets: at most `maximumSets`.
+    init(startedAt: Double, sets: [FlowSet] = [FlowSet("set", isPerEvent: true)]) {
+        self.startedAt = startedAt
+        let kept = Array(sets.prefix(Self.maximumSets))
+        self.sets = kept
+        perEvent = kept.indices.reduce(0) { kept[$1].isPerEvent ? $0 | 1 << $1 : $0 }
+    }
 
     /// - Parameters:
     ///   - producedAt: Kafka timestamp, milliseconds.
@@ -34,18 +67,45 @@ struct FlowAccount: Sendable {
         if let latency = latency(entry, entry.alertArrival) { recent.alert.add(milliseconds: latency) }
     }
 
-    mutating func feature(_ id: UInt64) { note(id, .feature, .features) }
+    /// - Parameter set: the place of the record's feature set in `sets`.
+    mutating func feature(_ id: UInt64, set: Int = 0) {
+        let slot = table.slot(of: id)
+        let before = table[slot]
+        guard before.featureSets & 1 << set == 0 else { return doubled[.features] += 1 }
+        table[slot].marks.insert(sets[set].isPerEvent ? .feature : [.feature, .derived])
+        table[slot].featureSets |= 1 << set
+        counts[.features] += 1
+        sets[set].features += 1
+        settle(before, table[slot], set)
+    }
 
-    /// - Parameter arrival: wall clock, milliseconds.
-    mutating func score(_ id: UInt64, score: Double, isAnomaly: Bool, arrival: Double) {
-        guard let slot = note(id, .score, .scores) else { return }
-        table[slot].score = score
-        table[slot].scoreArrival = tenths(arrival)
+    /// - Parameters:
+    ///   - arrival: wall clock, milliseconds.
+    ///   - producedAt: of a window's score, the Kafka timestamp of the event that closed it.
+    mutating func score(_ id: UInt64, set: Int = 0, score: Double, isAnomaly: Bool, arrival: Double, producedAt: Int64 = 0) {
+        let slot = table.slot(of: id)
+        let before = table[slot]
+        guard before.scoreSets & 1 << set == 0 else { return doubled[.scores] += 1 }
+        table[slot].marks.insert(sets[set].isPerEvent ? .score : [.score, .derived])
+        table[slot].scoreSets |= 1 << set
+        counts[.scores] += 1
+        sets[set].scores += 1
+        // An event that several sets look at has the highest of their scores, and is flagged when one of them flags it.
+        if !(table[slot].score >= score) { table[slot].score = score }
         if isAnomaly { table[slot].marks.insert(.flagged) }
+        settle(before, table[slot], set)
+        guard sets[set].isPerEvent else { return windowLatency.add(milliseconds: max(0, arrival - Double(producedAt))) }
+        guard before.scoreArrival == .min else { return }
+        table[slot].scoreArrival = tenths(arrival)
         if let latency = latency(table[slot], table[slot].scoreArrival) { recent.score.add(milliseconds: latency) }
     }
 
-    mutating func anomaly(_ id: UInt64) { note(id, .anomaly, .anomalies) }
+    mutating func anomaly(_ id: UInt64, set: Int = 0) {
+        // Sets share the ids of events: what one of them has seen is no repetition for another.
+        let isNew = note(id, .anomaly, .anomalies, mayRepeat: perEvent.nonzeroBitCount > 1 && sets[set].isPerEvent) != nil
+        if isNew { sets[set].anomalies += 1 }
+        if !sets[set].isPerEvent { table[table.slot(of: id)].marks.insert(.derived) }
+    }
 
     /// A message about an alert.
     /// - Parameters:
@@ -79,7 +139,7 @@ struct FlowAccount: Sendable {
         table.forEach { entry in
             // A message about an alert has an id of its own.
             let derived: EventMarks = [.feature, .score, .anomaly, .deadLetter]
-            if !entry.marks.contains(.event), !entry.marks.isDisjoint(with: derived) { result += 1 }
+            if entry.marks.isDisjoint(with: [.event, .derived]), !entry.marks.isDisjoint(with: derived) { result += 1 }
         }
         return result
     }
@@ -103,18 +163,36 @@ struct FlowAccount: Sendable {
     mutating func rotate() { recent.rotate() }
 
     /// Sets the mark and counts it; nil when this id had it already.
+    /// - Parameter mayRepeat: a repetition is not told.
     @discardableResult
-    private mutating func note(_ id: UInt64, _ mark: EventMarks, _ hop: Hop) -> Int? {
+    private mutating func note(_ id: UInt64, _ mark: EventMarks, _ hop: Hop, mayRepeat: Bool = false) -> Int? {
         let slot = table.slot(of: id)
-        let before = table[slot].marks
-        guard !before.contains(mark) else {
-            doubled[hop] += 1
+        let before = table[slot]
+        guard !before.marks.contains(mark) else {
+            if !mayRepeat { doubled[hop] += 1 }
             return nil
         }
         table[slot].marks.insert(mark)
         counts[hop] += 1
-        if !before.isSettled, table[slot].marks.isSettled { settled += 1 }
+        if !isSettled(before), isSettled(table[slot]) { settled += 1 }
         return slot
+    }
+
+    /// Nothing more is owed to this event.
+    private func isSettled(_ entry: EventEntry) -> Bool {
+        guard entry.marks.contains(.event) else { return false }
+        return entry.marks.contains(.deadLetter) || (entry.featureSets & perEvent == perEvent && entry.scoreSets & perEvent == perEvent)
+    }
+
+    private mutating func settle(_ before: EventEntry, _ after: EventEntry, _ set: Int) {
+        if sets[set].isPerEvent {
+            if !isSettled(before), isSettled(after) { settled += 1 }
+            return
+        }
+        let bit: UInt16 = 1 << set
+        func owes(_ entry: EventEntry) -> Bool { entry.featureSets & bit != 0 && entry.scoreSets & bit == 0 }
+        if owes(after), !owes(before) { owedScores += 1 }
+        if owes(before), !owes(after) { owedScores -= 1 }
     }
 
     private func tenths(_ arrival: Double) -> Int32 {

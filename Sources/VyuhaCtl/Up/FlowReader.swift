@@ -1,10 +1,14 @@
 import Contracts
 import JSON
 import KafkaClient
+import Quality
+import ServiceKit
 
 /// Turns records into entries of the books. One thread's own; allocates for alerts only.
 struct FlowReader {
     var account: FlowAccount
+    /// Alarms against truth, by episode.
+    private(set) var matcher: EventMatcher
     private(set) var alerts: [AlertLine] = []
     private(set) var unreadable = 0
 
@@ -16,16 +20,19 @@ struct FlowReader {
     private let label: JSONFields
     private let alert: JSONFields
     private let event: JSONFields?
+    private let sets: [[UInt8]]
 
     private enum Kind { case event, feature, score, anomaly, alert, deadLetter, label, other }
 
-    init(_ facts: RunFacts, startedAt: Double) throws(JSONError) {
-        account = FlowAccount(startedAt: startedAt)
+    init(_ facts: RunFacts, startedAt: Double) throws {
+        account = FlowAccount(startedAt: startedAt, sets: facts.flowSets)
+        matcher = EventMatcher(aftermath: facts.aftermath)
         topics = facts.topics
-        identity = try JSONFields(paths: ["id", "is_anomaly"])
+        sets = facts.flowSets.map { Array($0.name.utf8) }
+        identity = try JSONFields(paths: ["id", "set", "is_anomaly"])
         alert = try JSONFields(paths: ["id", "event", "raised_by"])
-        score = try JSONFields(paths: ["id", "score", "is_anomaly"])
-        label = try JSONFields(paths: ["id", "label", "ignore"])
+        score = try JSONFields(paths: ScoreSlot.paths)
+        label = try JSONFields(paths: LabelSlot.paths)
         if let baseline = facts.baseline { event = try JSONFields(paths: [baseline.path]) } else { event = nil }
     }
 
@@ -38,22 +45,28 @@ struct FlowReader {
         case .deadLetter:
             account.deadLetter(headerID(record, batch))
         case .feature:
-            guard let id = id(identity, record, batch) else { return }
-            account.feature(id)
+            guard let id = id(identity, record, batch), let set = set(identity) else { return }
+            account.feature(id, set: set)
         case .score:
-            guard let id = id(score, record, batch) else { return }
-            account.score(id, score: score.slots[1].number, isAnomaly: score.slots[2].number == 1, arrival: arrival)
+            guard let id = id(score, record, batch), let set = set(score) else { return }
+            let flagged = score.slots[3].number == 1
+            account.score(
+                id, set: set, score: score.slots[2].number, isAnomaly: flagged, arrival: arrival, producedAt: score.slots[5].integer)
+            ScoreSlot.take(score, into: &matcher, now: arrival / 1_000)
         case .anomaly:
             // The end of an anomaly is told on the same topic.
-            guard let id = id(identity, record, batch), identity.slots[1].kind != .bool || identity.slots[1].number == 1 else { return }
-            account.anomaly(id)
+            guard let id = id(identity, record, batch), let set = set(identity) else { return }
+            if identity.slots[2].kind == .bool, identity.slots[2].number == 0 { return }
+            account.anomaly(id, set: set)
         case .alert:
             guard let id = id(alert, record, batch) else { return }
             account.alert(id, raisedBy: alert.string(1) == "opened" ? alert.string(2).map { IdentityHash.of($0) } : nil, arrival: arrival)
             remember(record, batch)
         case .label:
             guard let id = id(label, record, batch) else { return }
-            account.label(id, isAnomaly: label.slots[1].number == 1, ignore: label.slots[2].number == 1)
+            let isAnomaly = label.slots[1].number == 1
+            account.label(id, isAnomaly: isAnomaly, ignore: label.slots[2].number == 1)
+            LabelSlot.take(label, into: &matcher, now: arrival / 1_000)
         case .other: break
         }
     }
@@ -84,6 +97,14 @@ struct FlowReader {
             return nil
         }
         return IdentityHash.of(fields.text, fields.slots[0].text)
+    }
+
+    /// The place of the record's feature set; nil and counted when the use case has no such set.
+    private mutating func set(_ fields: JSONFields) -> Int? {
+        let name = fields.text[fields.slots[1].text]
+        if let place = sets.firstIndex(where: { $0.elementsEqual(name) }) { return place }
+        unreadable += 1
+        return nil
     }
 
     private func field(_ record: ConsumedRecord, _ batch: borrowing RecordBatch) -> Double {

@@ -2,6 +2,7 @@ import Contracts
 import Glibc
 import JSON
 import KafkaClient
+import Quality
 import ServiceKit
 import Synchronization
 
@@ -57,6 +58,7 @@ final class Observer: Sendable {
     private let shared = Mutex(ObserverView())
     private let stopping = Atomic<Bool>(false)
     private let result = Mutex<FlowAccount?>(nil)
+    private let matched = Mutex(QualityFigures())
 
     init(_ facts: RunFacts, kafka: KafkaSettings, start: Start, recordDirectory: String?) {
         self.facts = facts
@@ -80,6 +82,8 @@ final class Observer: Sendable {
 
     /// The books, once the thread has ended well.
     var finished: FlowAccount? { result.withLock { $0 } }
+    /// Alarms against truth by episode, once there are books.
+    var quality: QualityFigures { matched.withLock { $0 } }
 
     // MARK: The thread
 
@@ -120,6 +124,7 @@ final class Observer: Sendable {
         }
         recorder?.close()
         publish(reader, behind: behind(consumer))
+        matched.withLock { $0 = reader.matcher.figures() }
         result.withLock { $0 = reader.account }
     }
 

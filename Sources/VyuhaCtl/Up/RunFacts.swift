@@ -6,8 +6,8 @@ struct RunFacts: Sendable {
     enum Training: Sendable, Equatable {
         /// Absolute path.
         case csv(String)
-        /// The producer writes it, with its own seed and times.
-        case simulated
+        /// The producer writes it: of a simulation with its own seed and times, or of another format.
+        case exported
     }
 
     var name: String
@@ -17,6 +17,10 @@ struct RunFacts: Sendable {
     var partitions: Int
     /// Names of the feature sets; each has a model of its own.
     var sets: [String]
+    /// The same and silence, as the books keep them apart.
+    var flowSets: [FlowSet]
+    /// Milliseconds that features look back: how long a flag behind an episode is still of it.
+    var aftermath: Int64 = 60_000
     /// Default events a second.
     var rate: Double
     /// The source is a file, which ends unless it is looped.

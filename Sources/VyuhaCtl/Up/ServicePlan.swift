@@ -38,9 +38,9 @@ struct ServicePlan {
         return (try service(name, arguments: [], port: port), port)
     }
 
-    func producer(rate: Double) throws(CommandError) -> ServiceSpec {
+    func producer(rate: Double, entities: Int?) throws(CommandError) -> ServiceSpec {
         let number = rate.rounded() == rate ? "\(Int(rate))" : "\(rate)"
-        let arguments = ["--rate", number] + (facts.isFile ? ["--loop"] : [])
+        let arguments = ["--rate", number] + (facts.isFile ? ["--loop"] : []) + (entities.map { ["--entities", "\($0)"] } ?? [])
         var spec = try service("producer", arguments: arguments, port: Ports.free())
         spec.mayFinish = true
         return spec

@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import KafkaClient
 import ModelRegistry
+import Quality
 import RedisClient
 import ServiceKit
 
@@ -126,9 +127,9 @@ final class UpRun {
         let csv: String
         switch facts.training {
         case .csv(let path): csv = path
-        case .simulated:
+        case .exported:
             csv = folder.file("training.csv")
-            say("Training: the producer simulates training data, with a seed and times of its own.")
+            say("Training: the producer writes the training data.")
             try runToEnd("producer", ["--to", csv])
         case nil:
             throw CommandError(
@@ -187,7 +188,7 @@ final class UpRun {
         }
         say("Services: waiting until all have their partitions.")
         for name in ServicePlan.consumers { try waitUntilReady(name) }
-        try supervisor?.start(try plan.producer(rate: settings.rate))
+        try supervisor?.start(try plan.producer(rate: settings.rate, entities: settings.entities))
         try waitUntilReady("producer")
         say("POST \(predictURL)")
     }
@@ -323,7 +324,7 @@ final class UpRun {
             let view = observer?.view ?? ObserverView()
             if problems.isEmpty, books.counts[.events] == 0 { problems.append("Nothing flowed: not one event was produced.") }
             if problems.isEmpty, books.unsettled > 0 {
-                problems.append("\(books.unsettled) of \(books.counts[.events]) events have neither a score nor a dead letter.")
+                problems.append("\(books.unsettled) events or windows (of \(books.counts[.events]) events) have neither a score nor a dead letter.")
             }
             let duration = (flowEnd ?? Clock.monotonicSeconds) - flowStart
             let run = Report.Run(
@@ -331,7 +332,7 @@ final class UpRun {
                 embeddedBroker: settings.kafka == nil,
                 embeddedRedis: settings.redis == nil, services: supervisor?.statuses ?? [], own: ProcessSample.of(getpid()),
                 unreadable: view.unreadable, troubles: view.troubles, problems: problems)
-            let report = Report(run, books, baseline: facts.baseline)
+            let report = Report(run, books, observer?.quality ?? QualityFigures(), baseline: facts.baseline)
             say("")
             for line in report.table { say(line) }
             if let path = settings.report { write(report, to: path) }

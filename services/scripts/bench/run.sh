@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make bench: the API benchmark with its peers. Further arguments go to `benchmarks api`.
+# make bench: the stream, the producer, the detectors, the scorer and the API, with their peers. Further arguments go to `benchmarks api`.
 # VYUHA_BENCH_PYTHON names an interpreter that has the packages of requirements.txt; without it a virtual environment is made.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -11,8 +11,11 @@ peers=()
 if python=${VYUHA_BENCH_PYTHON:-$(services/scripts/bench/venv.sh)}; then
     peers=(--python "$python")
 else
-    echo "SKIPPED the FastAPI servers: their packages are not installed; the ratios to them are left out." >&2
+    echo "SKIPPED the peers in Python: their packages are not installed; the ratios to them are left out." >&2
 fi
 .build/release/benchmarks stream --json .build/bench-stream.json
 .build/release/benchmarks alerts --anomalies "${ALERTS:-1000000}"
+.build/release/benchmarks detectors "${peers[@]}" --json .build/bench-detectors.json
+.build/release/benchmarks scorer --json .build/bench-scorer.json
+.build/release/benchmarks producer --json .build/bench-producer.json
 exec .build/release/benchmarks api "${peers[@]}" "$@"

@@ -1,5 +1,3 @@
-import CSVReader
-
 /// How far the times of a file have to move for the next pass to follow the last row as closely as its rows follow each other.
 enum FileSpan {
     /// Gaps looked at for the median: enough for a stable one, and a bound on memory.
@@ -7,14 +5,13 @@ enum FileSpan {
 
     /// Reads the file once. Cost: one pass over the file.
     /// - Returns: its span (newest minus oldest event time) plus one median gap, at least 1 ms.
-    static func measure(path: String, settings: CSVSettings, key: RowKey) throws -> Int64 {
-        let reader = try CSVReader(path: path, settings)
+    static func measure(_ rows: some RowReader, key: RowKey, path: String) throws -> Int64 {
         var (oldest, newest) = (Int64.max, Int64.min)
         var gaps: [Int64] = []
         var previous: Int64?
-        while let status = try reader.next() {
-            guard status == .ok else { continue }
-            key.read(reader.bytes, reader.fields)
+        while let row = try rows.next() {
+            guard case .event = row else { continue }
+            key.read(rows.bytes, rows.fields)
             guard key.hasTime else { continue }
             let time = key.eventTime
             oldest = min(oldest, time)

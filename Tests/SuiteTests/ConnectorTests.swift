@@ -1,0 +1,256 @@
+import Foundation
+import HTTPClient
+import JSON
+import KafkaClient
+import TestSupport
+import Testing
+
+/// The producer's sources against real servers, with a SIGKILL in the middle of each: every record is on the topic once.
+@Suite struct ConnectorTests {
+    private static let rows = 1_200
+
+    /// A producer that can be killed and started again, and what has come of it.
+    private final class Run {
+        let folder: URL
+        let broker: EmbeddedBroker
+        let redis: RedisServer
+        let tail: TopicTail
+        private var producer: ServiceProcess?
+        private let arguments: [String]
+
+        init(source: String, arguments: [String] = []) throws {
+            folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-source-\(UUID().uuidString.prefix(8))")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let definition = """
+                name: pumps
+                partitions: 4
+                event:
+                  entity: pump
+                  time: at
+                  fields:
+                    pump: { type: string }
+                    at:   { type: timestamp, format: iso8601 }
+                    bar:  { type: number, min: 0, max: 400 }
+                features:
+                  reading: { bar: bar }
+                source:
+                \(source.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n"))
+                detector: { name: robust-z }
+                """
+            try definition.write(to: folder.appending(path: "usecase.yaml"), atomically: true, encoding: .utf8)
+            broker = try EmbeddedBroker(topics: ["events", "labels", "dead-letter"].map { TopicSpec(name: "pumps.\($0)", partitions: 4) })
+            redis = try RedisServer(appendOnly: false)
+            tail = try TopicTail(broker.bootstrapServers, topics: ["pumps.events", "pumps.dead-letter"], partitions: 4)
+            self.arguments = arguments
+        }
+
+        deinit { try? FileManager.default.removeItem(at: folder) }
+
+        func start(_ more: [String] = []) throws {
+            producer = try ServiceProcess(
+                "producer", ["--use-case", folder.path] + arguments + more,
+                environment: [
+                    "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url, "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
+                ])
+        }
+
+        func kill() {
+            if let producer { Foundation.kill(producer.pid, SIGKILL) }
+            _ = producer?.wait(10)
+        }
+
+        var output: String { producer?.output ?? "" }
+        var events: [TopicTail.Record] { tail.records(of: "pumps.events") }
+
+        func reached(_ count: Int, within seconds: Double = 60) throws -> Bool {
+            try withDeadline(seconds) {
+                try tail.poll()
+                return events.count >= count
+            }
+        }
+
+        /// How often each pressure came: the rows of a test are told apart by it.
+        var timesSeen: [Int: Int] {
+            events.reduce(into: [:]) { $0[Int($1.json?["bar"]?.double ?? -1), default: 0] += 1 }
+        }
+    }
+
+    private static func time(_ number: Int) -> String {
+        let (minute, second) = (number / 60 % 60, number % 60)
+        return "2025-10-01T\(number / 3_600 + 10):\(minute < 10 ? "0" : "")\(minute):\(second < 10 ? "0" : "")\(second)Z"
+    }
+
+    private static func object(_ number: Int) -> String {
+        #"{"pump":"p\#(number % 7)","when":{"at":"\#(time(number))"},"bar":\#(number % 400 == 0 ? 0 : number % 400),"n":\#(number)}"#
+    }
+
+    /// Every row once: 1,200 rows have each of the 400 pressures three times, under 1,200 ids.
+    private func expectAll(_ run: Run, _ count: Int = rows) throws {
+        #expect(try run.reached(count), "\(run.events.count) of \(count); \(run.output)")
+        // Nothing more comes.
+        _ = try withDeadline(0.5) {
+            try run.tail.poll()
+            return false
+        }
+        #expect(run.events.count == count)
+        #expect(Set(run.events.map { $0.headers["id"] ?? "" }).count == count)
+        #expect(run.timesSeen.values.allSatisfy { $0 == count / 400 }, "\(run.timesSeen.filter { $0.value != count / 400 })")
+        #expect(run.tail.records(of: "pumps.dead-letter").isEmpty)
+    }
+
+    private func killedInTheMiddle(_ run: Run) throws {
+        try run.start(["--rate", "600"])
+        #expect(try run.reached(300), "\(run.output)")
+        run.kill()
+        #expect(run.events.count < Self.rows)
+        try run.start()
+        try expectAll(run)
+    }
+
+    @Test("a folder of JSON Lines, plain and gzip")
+    func folder() throws {
+        let run = try Run(source: "jsonl: { file: data, columns: { at: when.at } }")
+        let data = run.folder.appending(path: "data")
+        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+        for part in 0..<3 {
+            let lines = (part * 400..<part * 400 + 400).map { Self.object($0) }.joined(separator: part == 1 ? "\r\n" : "\n") + "\n"
+            try lines.write(to: data.appending(path: "part-\(part).jsonl"), atomically: true, encoding: .utf8)
+        }
+        try SourceServer.run("/usr/bin/gzip", [data.appending(path: "part-2.jsonl").path])
+        try killedInTheMiddle(run)
+    }
+
+    @Test("a file that is followed, over a rotation while the producer is dead")
+    func follow() throws {
+        let run = try Run(source: "jsonl: { file: live.jsonl, follow: true, columns: { at: when.at } }")
+        let file = run.folder.appending(path: "live.jsonl")
+        func append(_ range: Range<Int>, to file: URL) throws {
+            if !FileManager.default.fileExists(atPath: file.path) { _ = FileManager.default.createFile(atPath: file.path, contents: nil) }
+            let handle = try FileHandle(forWritingTo: file)
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data((range.map { Self.object($0) }.joined(separator: "\n") + "\n").utf8))
+            try handle.close()
+        }
+        try append(0..<400, to: file)
+        try run.start()
+        #expect(try run.reached(400), "\(run.output)")
+        // Half a line is no line yet.
+        let next = Self.object(400)
+        let handle = try FileHandle(forWritingTo: file)
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data(next.prefix(20).utf8))
+        run.kill()
+        try handle.write(contentsOf: Data((next.dropFirst(20) + "\n").utf8))
+        try handle.close()
+        try append(401..<600, to: file)
+        try FileManager.default.moveItem(at: file, to: run.folder.appending(path: "live.jsonl.1"))
+        try append(600..<700, to: file)
+        try run.start()
+        #expect(try run.reached(700), "\(run.output)")
+        // And one that it sees itself.
+        try FileManager.default.moveItem(at: file, to: run.folder.appending(path: "live.jsonl.2"))
+        try append(700..<Self.rows, to: file)
+        try expectAll(run)
+    }
+
+    private static func page(_ range: Range<Int>, next: String? = nil) -> String {
+        let items = range.map(object).joined(separator: ",")
+        return #"{"data":{"items":[\#(items)]},"meta":{"next":\#(next.map { "\"\($0)\"" } ?? "null")}}"#
+    }
+
+    private func source(_ server: SourceServer, _ pagination: String) -> String {
+        """
+        http:
+          url: http://127.0.0.1:\(server.port)/
+          interval: 50ms
+          records: data.items
+          pagination: \(pagination)
+          token_file: token
+          columns: { at: when.at }
+        """
+    }
+
+    @Test(
+        "an API behind nginx that fails one request in five, by pages and by cursor",
+        .disabled(if: Nginx.isMissing, "nginx is not installed; services/scripts/setup.sh --tests installs it."),
+        arguments: ["{ page: page }", "{ cursor: page, path: meta.next }"])
+    func api(pagination: String) throws {
+        let isCursor = pagination.contains("cursor")
+        var pages: [String: String] = [:]
+        for number in 0..<12 {
+            let range = number * 100..<number * 100 + 100
+            // The first question of a cursor has none.
+            let name = isCursor ? (number == 0 ? "" : "c\(number)") : "\(number + 1)"
+            pages[name] = Self.page(range, next: isCursor && number < 11 ? "c\(number + 1)" : nil)
+        }
+        let server = try Nginx.serve(pages: pages)
+        let run = try Run(source: source(server, pagination))
+        try "# who may read\na-token-of-the-test\n".write(to: run.folder.appending(path: "token"), atomically: true, encoding: .utf8)
+        try killedInTheMiddle(run)
+    }
+
+    @Test(
+        "a table of a real PostgreSQL, in batches by its watermark, also while rows are added",
+        .disabled(if: Postgres.isMissing, "PostgreSQL is not installed; services/scripts/setup.sh --tests installs it."))
+    func table() throws {
+        let server = try Postgres.start()
+        let address = "host=127.0.0.1 port=\(server.port) user=vyuha dbname=postgres"
+        func sql(_ text: String) throws -> Int32 {
+            try SourceServer.run((Postgres.folder ?? "") + "/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address, "-c", text]).status
+        }
+        #expect(try withDeadline(30) { try sql("SELECT 1") == 0 })
+        // Many rows share a time; the key tells them apart.
+        let insert = """
+            INSERT INTO readings(pump, at, bar) SELECT 'p' || n % 7, timestamptz '2025-10-01 10:00:00+02' + n / 5 * interval '1 second', n % 400 FROM
+            """
+        #expect(try sql("CREATE TABLE readings(id bigserial PRIMARY KEY, pump text, at timestamptz, bar double precision)") == 0)
+        #expect(try sql("\(insert) generate_series(0, 799) n") == 0)
+        let run = try Run(
+            source: """
+                postgresql:
+                  connection: "\(address)"
+                  table: public.readings
+                  watermark: at
+                  key: id
+                  batch: 70
+                  interval: 50ms
+                """)
+        try run.start(["--rate", "600"])
+        #expect(try run.reached(300), "\(run.output)")
+        run.kill()
+        #expect(try sql("\(insert) generate_series(800, 1199) n") == 0)
+        try run.start()
+        try expectAll(run)
+        #expect(run.events.first?.json?["at"]?.string?.hasSuffix("Z") == true)
+    }
+
+    @Test("pushed events, sent again by a client that had no answer")
+    func push() throws {
+        let port = try freePort()
+        let run = try Run(source: "push: { port: \(port), token_file: token, id: n, columns: { at: when.at } }")
+        try "a-token-of-the-test\n".write(to: run.folder.appending(path: "token"), atomically: true, encoding: .utf8)
+        try run.start()
+        let client = try HTTPClient()
+        func post(_ body: String, token: String = "a-token-of-the-test") -> Int? {
+            let headers = [HTTPHeader("Authorization", "Bearer " + token), HTTPHeader("Content-Type", "application/json")]
+            return try? client.send(HTTPRequest(.post, "http://127.0.0.1:\(port)/events", headers: headers, body: Array(body.utf8))).status
+        }
+        #expect(withDeadline(60) { post("[]") == 400 }, "\(run.output)")
+        #expect(post("[]", token: "another-token-here") == 401)
+        #expect(post("{") == 400)
+        #expect(post(#"[{"bar":1}]"#) == 422)
+        for first in stride(from: 0, to: Self.rows, by: 20) {
+            let body = "[" + (first..<first + 20).map(Self.object).joined(separator: ",") + "]"
+            if first == 400 || first == 800 {
+                // Sent, and killed before anybody knows whether it was taken.
+                _ = post(body)
+                run.kill()
+                try run.start()
+            }
+            #expect(withDeadline(60) { post(body) == 202 }, "\(run.output)")
+        }
+        // One at a time, and a repetition of what is known.
+        #expect(post(Self.object(5)) == 202)
+        try expectAll(run)
+    }
+}
