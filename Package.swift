@@ -38,6 +38,7 @@ let pure: [Target] = [
     library("Features", ["Contracts", "JSON"]),
     library("Detectors", ["JSON"]),
     library("Simulation"),
+    library("Alerting", ["JSON"]),
     library("Quality", ["JSON"]),
 ]
 
@@ -56,7 +57,8 @@ let bridges: [Target] = [
 
 // MARK: Layer 3: domain.
 let domain: [Target] = [
-    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "JSON", "ServiceKit"]),
+    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit"]),
+    library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
     library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
     library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
     library("ModelRegistry", ["RedisClient", "Contracts", "JSON"]),
@@ -79,19 +81,21 @@ let services: [Target] = [
             "KafkaClient",
             "ServiceKit", "Contracts", "JSON",
         ]),
-    service("AlertSink", ["UseCases", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    service("AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
     service(
         "VyuhaCtl",
         [
-            "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "CSVReader", "YAMLReader", "HTTPClient", "RedisClient",
+            "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
+            "RedisClient",
             "KafkaClient", "ServiceKit", "Contracts", "JSON",
         ]),
     // Measures the others from outside, as their users see them.
     service(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "HTTPClient", "KafkaClient",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer",
+            "HTTPClient", "KafkaClient",
             "RedisClient", "ServiceKit", "Contracts", "JSON",
         ]),
 ]
@@ -103,6 +107,7 @@ let checks: [Target] = [
     tests("Features", ["Features", "Contracts", "JSON"]),
     tests("Detectors", ["Detectors", "JSON"]),
     tests("Simulation", ["Simulation"]),
+    tests("Alerting", ["Alerting"]),
     tests("Quality", ["Quality"]),
     tests("KafkaClient", ["KafkaClient"]),
     tests("RedisClient", ["RedisClient", "TestSupport"]),

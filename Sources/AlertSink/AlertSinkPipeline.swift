@@ -1,3 +1,5 @@
+import Alerting
+import AlertStore
 import Contracts
 import KafkaClient
 import RedisClient
@@ -5,9 +7,9 @@ import ServiceKit
 import UseCases
 
 /// In:        `<uc>.anomalies`, keyed by entity
-/// Out:       each receiver: log, `<uc>.alerts`, webhook; `<uc>.dead-letter`
-/// State:     Redis: a hash per group (`Admission`), an outbox per receiver (`Outbox`); none here
-/// Guarantee: an anomaly is decided about once; each receiver gets an alert at least once, under one id, or it becomes a dead letter
+/// Out:       each receiver: log, `<uc>.alerts`, webhook, Slack, Alertmanager, mail; `<uc>.dead-letter`
+/// State:     Redis: groups, marks, timers, silences (`AlertStore`), an outbox per receiver (`Outbox`); none here
+/// Guarantee: an anomaly is decided about once; each receiver gets a message at least once, under one id, or it becomes a dead letter
 /// On error:  no anomaly: dead letter; receiver away: its outbox waits; outbox full, Redis or Kafka away: waits, commits nothing
 final class AlertSinkPipeline {
     private let settings: AlertSinkSettings
@@ -15,7 +17,7 @@ final class AlertSinkPipeline {
     private let loop: ConsumerLoop
     private let outlet: Outlet
     private let decoder: AnomalyDecoder
-    private let admission: Admission
+    private let decisions: Decisions
     private let metrics: AlertSinkMetrics
     private let turn = Turn()
     private var id: [UInt8] = []
@@ -31,30 +33,26 @@ final class AlertSinkPipeline {
             settings.common, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch, outlet: outlet,
             deadLetterTopic: 0)
         decoder = try AnomalyDecoder()
-        admission = Admission(
-            RedisClient(settings.common.redis), keys: RedisKeys(useCase: useCase.name),
-            receivers: Receivers.all.filter { $0.isWanted(settings) }.map(\.name), outboxLimit: settings.outboxLimit,
-            cooldown: Int64(useCase.alerts.cooldown), memory: settings.memory)
+        decisions = try Decisions(settings)
         metrics = AlertSinkMetrics(service.metrics)
     }
 
     // MARK: The stages
 
-    /// The first half, on the consumer's thread: decode → admit (deduplicate, cooldown) → outbox.
+    /// The first half, on the consumer's thread: decode → enrich → silence → inhibit → group, and for the groups whose time has come
+    /// deduplicate → cooldown → rate cap → route → outbox. Those whose time comes later: `Timekeeper`.
     private func decide(_ batch: borrowing RecordBatch) throws {
         outlet.batch.removeAll()
         refused.removeAll(keepingCapacity: true)
-        var anomalies: [AnomalyDecoder.Decoded] = []
+        var sightings: [Sighting] = []
         for record in batch.records {
-            if let anomaly = try decode(record, of: batch) { anomalies.append(anomaly) }
+            if let sighting = try decode(record, of: batch) { sightings.append(sighting) }
         }
         let now = Clock.milliseconds
-        var outcome = Admission.Outcome()
-        defer { metrics.note(outcome) }
-        try admission.admit(anomalies, now: now, &outcome)
+        metrics.note(try decisions.decide(sightings, now: now))
         try outlet.deliver()
         metrics.note(refused)
-        metrics.latency.observe(anomalies.map { Double(now - $0.producedAt) / 1000 })
+        metrics.latency.observe(sightings.map { Double(now - $0.producedAt) / 1000 })
     }
 
     /// The second half, on a thread per receiver: outbox → deliver → record.
@@ -68,7 +66,15 @@ final class AlertSinkPipeline {
     // MARK: Running them
 
     func run() throws {
-        for kind in Receivers.all where kind.isWanted(settings) { start(kind) }
+        for kind in Receivers.wanted(settings) {
+            let (settings, service) = (settings, service)
+            start("to-" + kind.name) { try Self.run(kind, settings, service, $0) }
+        }
+        let (settings, service, metrics) = (settings, service, metrics)
+        start("timekeeper") { turn in
+            let token = "\(settings.owner)-\(UInt64.random(in: 0 ... .max))"
+            try Timekeeper(try Decisions(settings), token: token, note: metrics.note).run(turn, service.log)
+        }
         defer { outlet.close() }
         do {
             try loop.run { try decide($0) }
@@ -80,8 +86,8 @@ final class AlertSinkPipeline {
         try turn.throwFailure()
     }
 
-    private func decode(_ record: ConsumedRecord, of batch: borrowing RecordBatch) throws -> AnomalyDecoder.Decoded? {
-        let source = AnomalyDecoder.Source(partition: record.partition, offset: record.offset, timestamp: record.timestamp)
+    private func decode(_ record: ConsumedRecord, of batch: borrowing RecordBatch) throws -> Sighting? {
+        let source = Sighting.Source(partition: record.partition, offset: record.offset, timestamp: record.timestamp)
         do {
             return try decoder.decode(batch.bytes, record.value, source: source)
         } catch {
@@ -93,13 +99,13 @@ final class AlertSinkPipeline {
         }
     }
 
-    private func start(_ kind: ReceiverKind) {
-        let (settings, service, turn) = (settings, service, turn)
+    private func start(_ name: String, _ body: @escaping @Sendable (Turn) throws -> Void) {
+        let (service, turn) = (service, turn)
         turn.began()
-        Threads.start("to-" + kind.name) {
+        Threads.start(name) {
             defer { turn.ended() }
             do {
-                try Self.run(kind, settings, service, turn)
+                try body(turn)
             } catch {
                 turn.failed(error)
                 service.life.stop()
@@ -113,8 +119,8 @@ final class AlertSinkPipeline {
         let key = RedisKeys(useCase: settings.useCase.name).alertOutbox(receiver: kind.name)
         let delivery = Delivery(
             outbox: Outbox(RedisClient(settings.common.redis), key: key, owner: settings.owner), receiver: try kind.make(settings, service),
-            text: AlertText(settings.useCase), metrics: DeliveryMetrics(service.metrics, receiver: kind.name), log: service.log,
-            maximumAge: Int64(settings.maximumAge), giveUp: graveyard.take)
+            metrics: DeliveryMetrics(service.metrics, receiver: kind.name), log: service.log, maximumAge: Int64(settings.maximumAge),
+            giveUp: graveyard.take)
         defer {
             delivery.close()
             graveyard.close()
@@ -144,5 +150,16 @@ final class AlertSinkPipeline {
         case let error as RedisError: error.isRetryable
         default: false
         }
+    }
+}
+
+extension Decisions {
+    /// With a connection of its own.
+    convenience init(_ settings: AlertSinkSettings) throws {
+        let receivers = Receivers.wanted(settings).map(\.name)
+        let store = try AlertStore(
+            RedisClient(settings.common.redis), keys: RedisKeys(useCase: settings.useCase.name), receivers: receivers,
+            outboxLimit: settings.outboxLimit, memory: settings.memory)
+        self.init(store, settings.useCase.alerts.policy, Messages(text: AlertText(settings.useCase), receivers: receivers))
     }
 }

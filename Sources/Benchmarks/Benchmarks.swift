@@ -9,6 +9,7 @@ import ServiceKit
             switch arguments.first {
             case "api": try APIBenchmark(Array(arguments.dropFirst())).run()
             case "stream": try StreamBenchmark(Array(arguments.dropFirst())).run()
+            case "alerts": try AlertsBenchmark(Array(arguments.dropFirst())).run()
             case "detectors": try DetectorBenchmark(Array(arguments.dropFirst())).run()
             case "scorer": try ScorerBenchmark(Array(arguments.dropFirst())).run()
             case "producer": try ProducerBenchmark(Array(arguments.dropFirst())).run()
@@ -31,6 +32,7 @@ import ServiceKit
 
         Usage: benchmarks api [options]     POST /predict against FastAPI servers with the same contract
                benchmarks stream [options]  windows and expressions, topic to topic and in the library alone
+               benchmarks alerts [options]  anomalies through the stages of the alert sink, state in Redis
                benchmarks detectors [options]  detectors beside scikit-learn, ONNX Runtime and River
                benchmarks scorer [options]  the scoring service, topic to topic
                benchmarks producer [options]   events per CPU second of the producer, simulated and from files

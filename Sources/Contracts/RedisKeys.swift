@@ -30,8 +30,22 @@ public struct RedisKeys: Sendable, Equatable {
     /// List: promotions and rollbacks of a feature set's models, oldest first.
     public func modelHistory(set: String) -> String { prefix + "model:" + set + ":history" }
 
-    /// Hash: state of the alerts of one group (usually an entity).
+    /// Hash: an alert group: `v` (write number), `s` (state, JSON) and `a` (its worst anomaly, JSON).
     public func alertState(group: String) -> String { prefix + "alert:state:" + group }
+    /// Sorted set: groups with a burst, by the time at which they must be looked at again, milliseconds.
+    public var alertTimers: String { prefix + "alert:timers" }
+    /// String: how far a partition of `<uc>.anomalies` has been handled.
+    public func alertSeen(partition: Int32) -> String { prefix + "alert:seen:" + String(partition) }
+    /// String: until when an inhibition holds. Has a time to live.
+    public func alertInhibition(_ key: String) -> String { prefix + "alert:inhibition:" + key }
+    /// Hash like that of a group: the cap of the hour.
+    public var alertFuse: String { prefix + "alert:fuse" }
+    /// Hash: silences by id, JSON.
+    public var alertSilences: String { prefix + "alert:silences" }
+    /// String: which sink looks after the timers. Has a time to live.
+    public var alertLease: String { prefix + "alert:lease" }
+    /// Stream: what people were told and did, the oldest first; bounded.
+    public var alertHistory: String { prefix + "alert:history" }
     /// Stream of alerts that a receiver has still to get.
     public func alertOutbox(receiver: String) -> String { prefix + "alert:outbox:" + receiver }
 

@@ -176,8 +176,9 @@ public struct Anomaly: Sendable, Equatable {
 
     public init(
         id: String, set: String, entity: String, eventTime: Int64, producedAt: Int64, score: Double, status: String, confidence: Double,
-        model: String, version: Int64, features: [Feature]
+        model: String, version: Int64, features: [Feature], anomalyType: String? = nil
     ) {
+        self.anomalyType = anomalyType
         self.id = id
         self.set = set
         self.entity = entity

@@ -28,7 +28,7 @@ public final class HTTPClient {
     var timeout: Int { settings.timeout }
 
     /// `curl_global_init` must run once and before any other thread uses libcurl; a static is initialised exactly once.
-    private static let libraryIsReady: Bool = vyuha_curl_global_init() == CURLE_OK
+    static let libraryIsReady: Bool = vyuha_curl_global_init() == CURLE_OK
 
     /// Sends the request and waits for the whole response, whatever its status.
     ///
@@ -249,7 +249,7 @@ private func askToContinue(
 ///
 /// OpenSSL writes to its socket with `write`, and libcurl leaves the signal to its caller where `CURLOPT_NOSIGNAL` is set, as it
 /// must be in a process of several threads.
-private func withoutBrokenPipeSignal<Result>(_ body: () -> Result) -> Result {
+func withoutBrokenPipeSignal<Result>(_ body: () -> Result) -> Result {
     var pipe = sigset_t()
     var previous = sigset_t()
     var pending = sigset_t()

@@ -45,7 +45,7 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The error for an error reply such as `WRONGTYPE Operation against a key …`.
-    init(reply: String) {
+    public init(reply: String) {
         let code = reply.prefix { $0 != " " }
         self.init(.server, "Redis answered with an error: \(reply)", retryable: RedisError.passing.contains(String(code)))
     }

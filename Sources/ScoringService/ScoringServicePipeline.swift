@@ -8,7 +8,8 @@ import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
-/// State:     per partition the model versions in use and what learning models remember of its entities, snapshots in Redis
+/// State:     per partition the model versions in use and what learning models remember of its entities, snapshots in Redis; which
+///            entities are anomalous, in memory only (`AnomalousEntities`)
 /// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a
 ///            model swap takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
@@ -34,6 +35,7 @@ final class ScoringServicePipeline {
     /// since the alert sink takes what is older than it has seen for a repetition.
     @exclusivity(unchecked) private var lanes: [Lane] = []
     @exclusivity(unchecked) private var order: [(lane: Int32, row: Int32)] = []
+    private var anomalous = AnomalousEntities()
     @exclusivity(unchecked) private var latencies: [Double] = []
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
@@ -84,11 +86,13 @@ final class ScoringServicePipeline {
             batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             removeRows()
+            anomalous.begin()
             for record in batch.records { try read(record, of: batch, partitions) }
             let now = Clock.milliseconds
             for lane in lanes { lane.score() }
             writeAll(now)
             try deliver()
+            anomalous.keep()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
         }
@@ -181,7 +185,11 @@ final class ScoringServicePipeline {
             let record = head(lane.heads[row], in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
             send(record, by: model.writer, reason: nil, topic: Topic.scores, lane.heads[row].partition)
             latencies.append(Double(now - lane.heads[row].producedAt) / 1000)
-            guard isAnomaly else { return }
+            guard isAnomaly else {
+                if anomalous.ended(model.set, record.entity) { sendCleared(record, by: model.writer, lane.heads[row].partition) }
+                return
+            }
+            anomalous.began(model.set, record.entity)
             send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, lane.heads[row].partition)
             metrics.anomalies.add()
         }
@@ -196,7 +204,7 @@ final class ScoringServicePipeline {
             var record = head(own, in: text, now, score: isAnomaly ? 1 : 0, isAnomaly: isAnomaly, confidence: 1)
             record.kindIsType = true
             send(record, by: writer, reason: nil, topic: Topic.scores, own.partition)
-            guard isAnomaly else { return }
+            guard isAnomaly else { return sendCleared(record, by: writer, own.partition) }
             let nothing = [Double](repeating: .nan, count: width)
             let reason = ScoreRecordWriter.Reason(
                 actual: Array(silence.matrix[row * width..<(row + 1) * width]), expected: nothing, contributions: nothing.map { _ in 0 })
@@ -212,6 +220,16 @@ final class ScoringServicePipeline {
             id: UnsafeRawBufferPointer(rebasing: text[head.id]), kind: UnsafeRawBufferPointer(rebasing: text[head.kind]),
             entity: UnsafeRawBufferPointer(rebasing: text[head.entity]), eventTime: head.eventTime, window: head.window,
             producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: score, isAnomaly: isAnomaly, confidence: confidence)
+    }
+
+    /// Tells readers of anomalies that an entity is normal again: a record with `"is_anomaly":false` and the kind `cleared` or `resumed`.
+    private func sendCleared(_ head: ScoreRecordWriter.Head, by writer: ScoreRecordWriter, _ partition: Int32) {
+        var head = head
+        if head.kindIsType { return send(head, by: writer, reason: nil, topic: Topic.anomalies, partition) }
+        StaticString("cleared").withUTF8Buffer { kind in
+            head.kind = UnsafeRawBufferPointer(kind)
+            send(head, by: writer, reason: nil, topic: Topic.anomalies, partition)
+        }
     }
 
     private func send(

@@ -44,7 +44,15 @@ extension UseCase: CustomStringConvertible {
         lines.append("reply: \(reply.members.map(\.name).joined(separator: ", "))")
         lines.append("status: \(status.normal), \(status.anomaly)")
         let webhook = alerts.webhook == nil ? "" : ", to a webhook"
-        lines.append("alerts: cooldown \(YAMLNode.durationText(alerts.cooldown))\(webhook)")
+        let policy = alerts.policy
+        let times: [(String, Int64)] = [
+            ("wait", policy.groupWait), ("interval", policy.groupInterval), ("repeat", policy.repeatInterval), ("cooldown", policy.cooldown),
+            ("resolve after", policy.resolveAfter),
+        ]
+        let by = policy.groupBy.isEmpty ? "one group" : "by " + policy.groupBy.map(\.rawValue).joined(separator: ", ")
+        lines.append(
+            "alerts: \(by), " + times.map { "\($0.0) \(YAMLNode.durationText($0.1))" }.joined(separator: ", ")
+                + ", at most \(policy.capPerHour) an hour\(webhook)")
         if let baseline { lines.append("baseline: \(baseline.field), \(baseline.direction.rawValue)") }
         lines.append("metrics: \(metricPrefix)_")
         return lines.joined(separator: "\n")

@@ -1,3 +1,4 @@
+import Alerting
 import Contracts
 import Testing
 import UseCases
@@ -32,18 +33,32 @@ struct AlertTextTests {
             detector: { name: isolation-forest }
             threshold: { contamination: 0.02 }
             alerts:
-              title: "{use_case} {entity} {status} {{plain}}"
+              title: "{type} {entity} {status} {{plain}} {severity} {anomalies}"
+              resolved: "over {anomalies}"
+              payloads: { webhook: '{{"a":"{text}","n":{anomalies}}}' }
               text: "{id} {score} {confidence} {event_time} {model} {version} {feature.fare} {feature.other}"
             """
         let text = AlertText(try UseCase.parse(definition, file: "u.yaml"))
-        let alert = text.alert(
-            anomaly([Anomaly.Feature(name: "fare", actual: 2.5, expected: 1, contribution: 1)]), admittedAt: 7, suppressed: 3)
-        #expect(alert.title == "u e BAD {plain}")
-        #expect(alert.text == "i 0.9 1 1970-01-01T00:00:00.000Z m 1 2.5 missing")
-        #expect(alert.id == "i")
-        #expect(alert.group == "e")
+        var group = AlertGroup(key: "e\u{1F}s")
+        group.alertID = "x9"
+        group.sequence = 2
+        group.anomalies = 4
+        group.severity = .critical
+        group.evidence = anomalyJSON(id: "i", group: "e", at: 5, score: 0.9)
+        var notice = Notice(occasion: .updated, group: group, at: 7, to: [])
+        let alert = try #require(text.record(notice))
+        #expect(alert.title == "Still going on: trip e SUSPICIOUS {plain} critical 4")
+        #expect(alert.text == "i 0.9 0.9 1970-01-01T00:00:00.000Z isolation-forest 3 41.25 missing")
+        #expect(alert.id == "x9/2")
+        #expect(alert.group == "e/s")
         #expect(alert.alertedAt == 7)
-        #expect(alert.suppressed == 3)
+        #expect(try AlertRecord(parsing: alert.json) == alert)
+        notice.occasion = .resolved
+        #expect(text.record(notice)?.text == "over 4")
+        #expect(
+            text.payload("webhook", alert).map { String(decoding: $0, as: UTF8.self) }
+                == #"{"a":"i 0.9 0.9 1970-01-01T00:00:00.000Z isolation-forest 3 41.25 missing","n":4}"#)
+        #expect(text.payload("slack", alert) == nil)
     }
 
     @Test("The features that explain most come first, and small ones are left out")

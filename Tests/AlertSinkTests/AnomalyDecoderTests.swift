@@ -1,3 +1,4 @@
+import Alerting
 import Contracts
 import JSON
 import Testing
@@ -6,7 +7,7 @@ import Testing
 
 @Suite("Decoding an anomaly")
 struct AnomalyDecoderTests {
-    private let source = AnomalyDecoder.Source(partition: 3, offset: 9, timestamp: 17)
+    private let source = Sighting.Source(partition: 3, offset: 9, timestamp: 17)
 
     @Test("What admission needs is read from the record, which is kept as it came")
     func good() throws {
@@ -15,10 +16,10 @@ struct AnomalyDecoderTests {
         let bytes = Array("before".utf8) + json + Array("after".utf8)
         let decoded = try decoder.decode(bytes, 6..<6 + json.count, source: source)
         #expect(decoded.id == "trips:42")
-        #expect(decoded.group == "Zürich \"1\"")
+        #expect(decoded.labels.entity == "Zürich \"1\"")
         #expect(decoded.producedAt == 1_763_718_000_123)
         #expect(decoded.offset == 41)
-        #expect(decoded.json == json)
+        #expect(decoded.evidence == json)
         #expect(decoded.source == source)
     }
 
@@ -54,6 +55,17 @@ struct AnomalyDecoderTests {
             #expect(refusal?.reason == reason)
             #expect(refusal?.field == name)
         }
+    }
+
+    @Test("That all is well again is told by is_anomaly; an entity that speaks again ends its being missing")
+    func cleared() throws {
+        let decoder = try AnomalyDecoder()
+        var members = try #require(try JSONValue.parse(anomalyJSON(id: "x")).object).filter { $0.name != "is_anomaly" }
+        members += [JSONMember("is_anomaly", false), JSONMember("kind", "resumed"), JSONMember("anomaly_type", "resumed")]
+        let bytes = JSONValue.object(members).serialized
+        let decoded = try decoder.decode(bytes, 0..<bytes.count, source: source)
+        #expect(decoded.isCleared)
+        #expect(decoded.labels.type == "missing")
     }
 
     @Test("A tombstone is refused as empty")

@@ -19,15 +19,14 @@ struct DeliveryTests {
     func arrives() throws {
         let (sink, server) = (try Sink(), try WebhookServer())
         let run = try sink.deliver(to: Self.webhook(server))
-        var outcome = Admission.Outcome()
-        try sink.admission().admit([anomaly("trips:42", group: "zone 132", at: 1_000, offset: 1)], now: 5_000, &outcome)
-        #expect(withDeadline(5) { server.taken == ["trips:42"] })
+        try sink.queue(message("x9/1", group: "zone 132", at: 5_000))
+        #expect(withDeadline(5) { server.taken == ["x9/1"] })
         #expect(try withDeadline(5) { try sink.waiting() == 0 })
         let body = try #require(server.state.withLock { $0.requests.first?.body })
         let json = try JSONValue.parse(body)
-        #expect(json["id"]?.string == "trips:42")
+        #expect(json["id"]?.string == "x9/1")
         #expect(json["title"]?.string == "Zone zone 132")
-        #expect(json["text"]?.string == "SUSPICIOUS 0.98: fare 41.25 (expected 3.1), speed 0.4 (expected 11)")
+        #expect(json["raised_by"]?.string == "trips:42")
         #expect(json["alerted_at"]?.integer == 5_000)
         #expect(json["features"]?["fare"]?["expected"]?.double == 3.1)
         #expect(try run.stop())
@@ -81,7 +80,7 @@ struct DeliveryTests {
         try sink.admit(2)
         let run = try sink.deliver(maximumAge: 0, givenUp: letters, to: Self.webhook(server))
         #expect(try withDeadline(10) { try sink.waiting() == 0 })
-        #expect(letters.all.map(\.id) == ["n0"])
+        #expect(letters.all.map(\.id) == ["trips:42"])
         #expect(letters.all.first?.detail.contains("status 400") == true)
         #expect(server.taken == ["n1"])
         #expect(try run.stop())
@@ -92,7 +91,7 @@ struct DeliveryTests {
     func unreadable() throws {
         let (sink, server, letters) = (try Sink(), try WebhookServer(), GivenUp())
         _ = try sink.client.command(
-            "XADD", sink.keys.alertOutbox(receiver: "r"), "*", "anomaly", "{", "admitted_at", "\(Clock.milliseconds)")
+            "XADD", sink.keys.alertOutbox(receiver: "r"), "*", "alert", "{", "anomaly", "{", "admitted_at", "\(Clock.milliseconds)")
         let run = try sink.deliver(givenUp: letters, to: Self.webhook(server))
         #expect(withDeadline(10) { letters.all.count == 1 })
         #expect(try run.stop())
@@ -127,7 +126,7 @@ struct DeliveryTests {
         let (sink, server) = (try Sink(), try WebhookServer())
         try sink.admit(1)
         let delivery = Delivery(
-            outbox: try sink.outbox("one"), receiver: try Self.webhook(server)(), text: AlertText(taxi),
+            outbox: try sink.outbox("one"), receiver: try Self.webhook(server)(),
             metrics: DeliveryMetrics(Metrics(), receiver: "r"), log: quiet, maximumAge: 86_400_000, giveUp: { _, _, _, _ in })
         let turn = Turn()
         let entry = try #require(try delivery.next(turn))
@@ -173,27 +172,25 @@ struct DeliveryTests {
         let redis = try RedisServer()
         let server = try WebhookServer()
         let settings = try RedisSettings(url: redis.url)
-        let keys = RedisKeys(useCase: "case")
-        let admission = Admission(
-            RedisClient(settings), keys: keys, receivers: ["r"], outboxLimit: 100, cooldown: 60_000, memory: 3_600_000)
+        let client = RedisClient(settings)
+        let sink = try Sink()
+        let keys = sink.keys
         let url = server.url
         let run = DeliveryRun { metrics in
             Delivery(
                 outbox: Outbox(RedisClient(settings), key: keys.alertOutbox(receiver: "r"), owner: "one"),
-                receiver: try WebhookReceiver(url: url, timeout: 2_000), text: AlertText(taxi),
+                receiver: try WebhookReceiver(url: url, timeout: 2_000),
                 metrics: DeliveryMetrics(metrics, receiver: "r"), log: quiet, maximumAge: 86_400_000, giveUp: { _, _, _, _ in })
         }
-        var outcome = Admission.Outcome()
-        try admission.admit([anomaly("before", group: "x", at: 1, offset: 1)], now: 1, &outcome)
+        try sink.queue(message("before"), client: client)
         #expect(withDeadline(10) { server.taken == ["before"] })
         redis.kill()
-        let after = [anomaly("after", group: "y", at: 2, offset: 2)]
-        #expect(throws: RedisError.self) { try admission.admit(after, now: 2, &outcome) }
+        #expect(throws: RedisError.self) { try sink.queue(message("after"), client: client) }
         try redis.restart()
         #expect(
             withDeadline(10) {
                 do {
-                    try admission.admit(after, now: 2, &outcome)
+                    try sink.queue(message("after"), client: client)
                     return true
                 } catch { return false }
             })

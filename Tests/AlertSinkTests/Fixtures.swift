@@ -1,3 +1,5 @@
+import AlertStore
+import Alerting
 import Contracts
 import HTTPServer
 import JSON
@@ -31,10 +33,23 @@ func anomalyJSON(id: String, group: String = "a", at: Int64 = 1_000, offset: Int
     return json.serialized
 }
 
-func anomaly(_ id: String, group: String = "a", at: Int64, offset: Int64, partition: Int32 = 0) -> AnomalyDecoder.Decoded {
-    AnomalyDecoder.Decoded(
-        id: id, group: group, producedAt: at, offset: offset, json: anomalyJSON(id: id, group: group, at: at, offset: offset),
-        source: AnomalyDecoder.Source(partition: partition, offset: offset + 100, timestamp: at + 3))
+/// A sighting as the stage `decode` makes it.
+func sighting(
+    _ id: String, group: String = "a", at: Int64, offset: Int64, partition: Int32 = 0, score: Double = 0.98, isCleared: Bool = false
+) -> Sighting {
+    Sighting(
+        id: id, labels: AlertLabels(entity: group, set: "trip"), score: score, eventTime: at - 5, producedAt: at, offset: offset,
+        isCleared: isCleared, evidence: anomalyJSON(id: id, group: group, at: at, offset: offset, score: score),
+        source: Sighting.Source(partition: partition, offset: offset + 100, timestamp: at + 3))
+}
+
+/// A message about an anomaly, with an id of its own.
+func message(_ id: String, group: String = "a", event: String = "opened", at: Int64 = 1_000) throws -> AlertRecord {
+    let json = anomalyJSON(id: "trips:42", group: group, at: at)
+    return AlertRecord(
+        id: id, alert: "x9", event: event, severity: "critical", group: group, title: "Zone \(group)", text: "It is <odd> & wrong.",
+        raisedBy: "trips:42",
+        since: at - 5, last: at, anomalies: 3, suppressed: 1, alertedAt: at, anomaly: try Anomaly(parsing: json, 0..<json.count))
 }
 
 /// Redis, keys and stages of one use case.
@@ -45,19 +60,39 @@ struct Sink {
 
     init() throws { client = try Redis.client() }
 
-    func admission(cooldown: Int64 = 60_000, limit: Int = 10_000, receivers: [String] = ["r"]) -> Admission {
-        Admission(client, keys: keys, receivers: receivers, outboxLimit: limit, cooldown: cooldown, memory: 3_600_000)
+    /// The deciding half of one sink, with a connection of its own.
+    func decisions(_ policy: AlertPolicy, receivers: [String] = ["r"], limit: Int = 10_000) throws -> Decisions {
+        try Self.decisions(keys, policy, receivers: receivers, limit: limit)
+    }
+
+    static func decisions(_ keys: RedisKeys, _ policy: AlertPolicy, receivers: [String] = ["r"], limit: Int = 10_000) throws -> Decisions {
+        let store = try AlertStore(try Redis.client(), keys: keys, receivers: receivers, outboxLimit: limit, memory: 3_600_000)
+        return Decisions(store, policy, Messages(text: AlertText(taxi), receivers: receivers))
+    }
+
+    /// What was decided to be told, in order.
+    func history() throws -> [AlertRecord] {
+        try AlertStore(client, keys: keys).history(10_000).map { try AlertRecord(parsing: $0) }
     }
 
     func outbox(_ owner: String = "one", abandonedAfter: Int = Outbox.abandonedAfter) throws -> Outbox {
         Outbox(try Redis.client(), key: keys.alertOutbox(receiver: "r"), owner: owner, abandonedAfter: abandonedAfter)
     }
 
-    /// Admits `count` alerts, each of a group of its own, with ids `n0`, `n1`, ….
-    func admit(_ count: Int, from first: Int = 0) throws {
-        var outcome = Admission.Outcome()
-        let anomalies = (first..<first + count).map { anomaly("n\($0)", group: "g\($0)", at: 1_000, offset: Int64($0)) }
-        try admission().admit(anomalies, now: Clock.milliseconds, &outcome)
+    /// Queues `count` messages with the ids `n0`, `n1`, ….
+    func admit(_ count: Int, from first: Int = 0, at: Int64 = Clock.milliseconds) throws {
+        for number in first..<first + count {
+            let record = try message("n\(number)", group: "g\(number)")
+            try queue(record, at: at)
+        }
+    }
+
+    func queue(_ record: AlertRecord, at: Int64 = Clock.milliseconds, client: RedisClient? = nil) throws {
+        let parts: [[UInt8]] = [
+            Array("XADD".utf8), Array(keys.alertOutbox(receiver: "r").utf8), Array("*".utf8), Array("alert".utf8), record.json, Array("anomaly".utf8),
+            anomalyJSON(id: record.anomaly.id, group: record.anomaly.entity), Array("admitted_at".utf8), Array("\(at)".utf8),
+        ]
+        _ = try (client ?? self.client).command(parts)
     }
 
     func waiting() throws -> Int { Int(try client.command("XLEN", keys.alertOutbox(receiver: "r")).integer ?? 0) }
@@ -71,7 +106,7 @@ struct Sink {
         return DeliveryRun { metrics in
             Delivery(
                 outbox: Outbox(RedisClient(settings), key: key, owner: owner, abandonedAfter: abandonedAfter), receiver: try receiver(),
-                text: AlertText(taxi), metrics: DeliveryMetrics(metrics, receiver: "r"), log: quiet,
+                metrics: DeliveryMetrics(metrics, receiver: "r"), log: quiet,
                 maximumAge: maximumAge, giveUp: { entry, _, id, detail in givenUp.add(id, detail) })
         }
     }
@@ -120,7 +155,7 @@ final class WebhookServer: Sendable {
         var answers: [Int] = []
         /// Ids that are always refused with 400.
         var refused: Set<String> = []
-        var requests: [(key: String, body: [UInt8])] = []
+        var requests: [(key: String, body: [UInt8], signature: String)] = []
         var taken: [String] = []
     }
 
@@ -142,8 +177,9 @@ final class WebhookServer: Sendable {
         let http = try HTTPServer(HTTPServerSettings(host: "127.0.0.1", port: port)) { [unowned self] request in
             let key = request.header("Idempotency-Key") ?? ""
             let body = request.body
+            let signature = request.header("X-Vyuha-Signature") ?? ""
             let status = state.withLock { state in
-                state.requests.append((key, body))
+                state.requests.append((key, body, signature))
                 let status = state.refused.contains(key) ? 400 : state.answers.isEmpty ? 204 : state.answers.removeFirst()
                 if status < 300 { state.taken.append(key) }
                 return status

@@ -1,3 +1,4 @@
+import Alerting
 import Contracts
 import JSON
 import KafkaClient
@@ -19,13 +20,12 @@ struct TopicReceiverTests {
 
     private static func entry(_ id: String, partition: Int32 = 2) -> OutboxEntry {
         OutboxEntry(
-            id: "\(id)-0", anomaly: anomalyJSON(id: id, group: "zone"), suppressed: 1, admittedAt: 9,
-            source: AnomalyDecoder.Source(partition: partition, offset: 4, timestamp: 5))
+            id: "\(id)-0", alert: (try? message(id, group: "zone").json) ?? [], anomaly: anomalyJSON(id: id, group: "zone"), admittedAt: 9,
+            source: Sighting.Source(partition: partition, offset: 4, timestamp: 5))
     }
 
     private static func alert(_ entry: OutboxEntry) throws -> AlertRecord {
-        AlertText(taxi).alert(
-            try Anomaly(parsing: entry.anomaly, 0..<entry.anomaly.count), admittedAt: entry.admittedAt, suppressed: entry.suppressed)
+        try AlertRecord(parsing: entry.alert)
     }
 
     /// The ids on partition 2, in order, once there are `count` of them or the deadline has passed.

@@ -5,9 +5,9 @@ import Testing
 /// The layers of Package.swift, as the design states them: 0 C, 1 pure, 2 bridges and kit, 3 domain, 4 executables.
 private let layers: [[String]] = [
     ["CRDKafka", "CHiredis", "CCurl", "CYAML", "CMicroHTTPD", "CZlib", "CPQ", "CSimdJSON"],
-    ["JSON", "Contracts", "Features", "Detectors", "Simulation", "Quality"],
+    ["JSON", "Contracts", "Features", "Detectors", "Simulation", "Quality", "Alerting"],
     ["KafkaClient", "RedisClient", "HTTPClient", "HTTPServer", "PostgresClient", "YAMLReader", "CSVReader", "Compression", "ServiceKit"],
-    ["UseCases", "FeatureStore", "ModelRegistry", "StateStore"],
+    ["UseCases", "FeatureStore", "ModelRegistry", "StateStore", "AlertStore"],
     ["Producer", "StreamProcessor", "FeatureWriter", "ScoringService", "AlertSink", "Trainer", "VyuhaCtl", "Benchmarks"],
 ]
 

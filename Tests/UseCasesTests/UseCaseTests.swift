@@ -38,7 +38,7 @@ struct UseCaseTests {
             ])
         #expect(useCase.reply.members[0].key == JSONWriter.escapedKey("id"))
         #expect(useCase.status.anomaly == "BAD")
-        #expect(useCase.alerts.cooldown == 10_000)
+        #expect(useCase.alerts.policy.cooldown == 10_000)
         #expect(useCase.alerts.title.render { "<\($0)>" } == "<entity> {x}")
         #expect(useCase.alerts.text.parts == [.placeholder(.feature("value")), .text(" and "), .placeholder(.topFeatures)])
         #expect(useCase.baseline?.fieldIndex == 2)
@@ -61,7 +61,7 @@ struct UseCaseTests {
         #expect(useCase.training == nil)
         #expect(useCase.threshold.rule == .contamination(0.01))
         #expect(useCase.reply.members.map(\.name) == ["entity", "score", "is_anomaly", "status"])
-        #expect(useCase.alerts.cooldown == 60_000)
+        #expect(useCase.alerts.policy.cooldown == 60_000)
         #expect(useCase.alerts.webhook == nil)
         #expect(useCase.metricPrefix == "least")
         #expect(useCase.baseline == nil)
@@ -138,7 +138,7 @@ struct UseCaseTests {
         for part in [
             "name: test-case", "event: entity sensor, time at", "  value: number, degree, at least 0.0, at most 100.0",
             "  double_value = 2 * value", "source: a.csv, 100.0 events a second", "training: b.csv", "detector: isolation-forest, trees 50",
-            "threshold: contamination 0.02", "alerts: cooldown 10s", "baseline: value, down",
+            "threshold: contamination 0.02", "alerts: by entity, wait 1s, interval 5m, repeat 4h, cooldown 10s", "baseline: value, down",
         ] { #expect(text.contains(part), "\(part) is missing in:\n\(text)") }
     }
 }

@@ -46,7 +46,7 @@ struct FlowAccountTests {
         account.event(id(1), producedAt: 1_000_010, field: .nan)
         account.event(id(2), producedAt: 1_000_020, field: .nan)
         account.score(id(2), score: 0.1, isAnomaly: true, arrival: 1_000_024)
-        account.alert(id(2), arrival: 1_000_050)
+        account.alert(id(1_002), raisedBy: id(2), arrival: 1_000_050)
         #expect(account.latencies(to: .scores) == [2.5, 4])
         #expect(account.latencies(to: .alerts) == [30])
         #expect(FlowAccount.quantile(0.5, of: [2.5, 4]) == 2.5)

@@ -22,7 +22,7 @@ struct ReportTests {
                 account.label(id, isAnomaly: true, ignore: false)
             }
         }
-        account.alert(IdentityHash.of("e:98"), arrival: 350)
+        account.alert(IdentityHash.of("x/1"), raisedBy: IdentityHash.of("e:98"), arrival: 350)
         account.feature(IdentityHash.of("e:1"))
         var processor = ServiceStatus(name: "stream-processor", isSuite: true, state: .ended)
         processor.endedCPUSeconds = 1.5

@@ -1,5 +1,4 @@
 import Contracts
-import JSON
 import ServiceKit
 
 /// Why a receiver did not take an alert, and what that means for the next attempt.
@@ -55,14 +54,11 @@ enum Receivers {
         LogReceiver.kind,
         TopicReceiver.kind,
         WebhookReceiver.kind,
+        SlackReceiver.kind,
+        AlertmanagerReceiver.kind,
+        SMTPReceiver.kind,
     ]
-}
 
-extension AlertRecord {
-    /// The record as JSON, as it is posted and written to `<uc>.alerts`.
-    var json: [UInt8] {
-        var writer = JSONWriter(capacity: 1_024)
-        write(into: &writer)
-        return writer.bytes
-    }
+    /// Those that the settings ask for.
+    static func wanted(_ settings: AlertSinkSettings) -> [ReceiverKind] { all.filter { $0.isWanted(settings) } }
 }

@@ -1,31 +1,11 @@
+import Alerting
 import Contracts
 import JSON
 
-/// The stage `decode`: what admission must know of an anomaly, read without building the whole record.
+/// The stage `decode`: what the other stages must know of an anomaly, read without building the whole record.
 ///
-/// Every field that an alert needs is checked here, so that a record which could not be told about never reaches the outbox. One thread.
+/// Every field that an alert needs is checked here, so that a record which could not be told about never becomes one. One thread.
 struct AnomalyDecoder {
-    /// An anomaly on its way to admission.
-    struct Decoded: Equatable {
-        let id: String
-        /// The entity: anomalies of one group share a cooldown.
-        let group: String
-        /// Kafka timestamp of the event, milliseconds.
-        let producedAt: Int64
-        /// Offset of the event in its partition.
-        let offset: Int64
-        /// The record as it came.
-        let json: [UInt8]
-        /// Where it was read: partition and offset on `<uc>.anomalies`, and its Kafka timestamp.
-        let source: Source
-    }
-
-    struct Source: Equatable {
-        let partition: Int32
-        let offset: Int64
-        let timestamp: Int64
-    }
-
     struct Refusal: Error, Equatable {
         let reason: DeadLetterReason
         let field: String
@@ -33,22 +13,25 @@ struct AnomalyDecoder {
     }
 
     private enum Field: Int, CaseIterable {
-        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence
+        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence, kind, anomalyType, isAnomaly
 
         var path: String {
             switch self {
             case .producedAt: "produced_at"
             case .eventTime: "event_time"
+            case .anomalyType: "anomaly_type"
+            case .isAnomaly: "is_anomaly"
             default: "\(self)"
             }
         }
 
-        /// What the value must be, and how it is called in a sentence.
-        var expectation: (kinds: [JSONSlotKind], text: String) {
+        /// What the value must be, and how it is called in a sentence; nil for what may be missing.
+        var expectation: (kinds: [JSONSlotKind], text: String)? {
             switch self {
             case .id, .entity, .set, .status, .model: ([.string], "a string")
             case .producedAt, .offset, .eventTime, .version: ([.integer], "an integer")
             case .score, .confidence: ([.number, .integer], "a number")
+            case .kind, .anomalyType, .isAnomaly: nil
             }
         }
     }
@@ -57,7 +40,7 @@ struct AnomalyDecoder {
 
     init() throws(JSONError) { fields = try JSONFields(paths: Field.allCases.map(\.path)) }
 
-    func decode(_ bytes: [UInt8], _ value: Range<Int>?, source: Source) throws(Refusal) -> Decoded {
+    func decode(_ bytes: [UInt8], _ value: Range<Int>?, source: Sighting.Source) throws(Refusal) -> Sighting {
         guard let value, !value.isEmpty else { throw Refusal(reason: .empty, field: "", detail: "The anomaly has no bytes.") }
         switch fields.read(bytes, value) {
         case .ok: break
@@ -67,15 +50,25 @@ struct AnomalyDecoder {
             throw Refusal(reason: .repeatedField, field: fields.paths[slot], detail: "The field \(fields.paths[slot]) is given twice.")
         }
         for field in Field.allCases {
+            guard let expectation = field.expectation else { continue }
             let kind = fields.slots[field.rawValue].kind
             if kind == .missing { throw Refusal(reason: .missingField, field: field.path, detail: "The field \(field.path) is missing.") }
-            guard field.expectation.kinds.contains(kind) else {
-                throw Refusal(reason: .wrongType, field: field.path, detail: "The field \(field.path) must be \(field.expectation.text).")
+            guard expectation.kinds.contains(kind) else {
+                throw Refusal(reason: .wrongType, field: field.path, detail: "The field \(field.path) must be \(expectation.text).")
             }
         }
-        func text(_ field: Field) -> String { String(decoding: fields.text[fields.slots[field.rawValue].text], as: UTF8.self) }
-        return Decoded(
-            id: text(.id), group: text(.entity), producedAt: fields.slots[Field.producedAt.rawValue].integer,
-            offset: fields.slots[Field.offset.rawValue].integer, json: Array(bytes[value]), source: source)
+        func text(_ field: Field) -> String {
+            let slot = fields.slots[field.rawValue]
+            return slot.kind == .string ? String(decoding: fields.text[slot.text], as: UTF8.self) : ""
+        }
+        let isAnomaly = fields.slots[Field.isAnomaly.rawValue]
+        let isCleared = isAnomaly.kind == .bool && isAnomaly.number == 0
+        // An entity that speaks again ends its being missing.
+        let type = isCleared && text(.kind) == "resumed" ? "missing" : text(.anomalyType)
+        return Sighting(
+            id: text(.id), labels: AlertLabels(entity: text(.entity), set: text(.set), type: type),
+            score: fields.slots[Field.score.rawValue].number, eventTime: fields.slots[Field.eventTime.rawValue].integer,
+            producedAt: fields.slots[Field.producedAt.rawValue].integer, offset: fields.slots[Field.offset.rawValue].integer,
+            isCleared: isCleared, evidence: Array(bytes[value]), source: source)
     }
 }

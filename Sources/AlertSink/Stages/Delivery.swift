@@ -12,6 +12,13 @@ enum DeliveryResult: Equatable {
     case unusable(String)
 }
 
+/// The time of deliveries: waits by a clock that never jumps, ages by the wall. Milliseconds.
+struct DeliveryClock {
+    var monotonic: () -> Int64 = { Int64(Clock.monotonicNanoseconds / 1_000_000) }
+    var wall: () -> Int64 = { Clock.milliseconds }
+    var sleep: (Int) -> Void = { Clock.sleep(milliseconds: $0) }
+}
+
 /// The stages `deliver` and `record` for one receiver, on one thread.
 ///
 /// - Entries are held, at most `capacity`, until they are delivered or given up; a held entry is renewed, so that no other sink takes it.
@@ -43,10 +50,10 @@ final class Delivery {
 
     private let outbox: Outbox
     private let receiver: any AlertReceiver
-    private let text: AlertText
     private let metrics: DeliveryMetrics
     private let log: Logger
     private let maximumAge: Int64
+    private let clock: DeliveryClock
     private let giveUp: (OutboxEntry, _ group: String, _ id: String, _ detail: String) throws -> Void
 
     private var held: [Held] = []
@@ -60,15 +67,15 @@ final class Delivery {
     ///   - maximumAge: milliseconds.
     ///   - giveUp: makes a dead letter of the entry and returns when it is on the broker.
     init(
-        outbox: Outbox, receiver: any AlertReceiver, text: AlertText, metrics: DeliveryMetrics, log: Logger, maximumAge: Int64,
-        giveUp: @escaping (OutboxEntry, _ group: String, _ id: String, _ detail: String) throws -> Void
+        outbox: Outbox, receiver: any AlertReceiver, metrics: DeliveryMetrics, log: Logger, maximumAge: Int64,
+        clock: DeliveryClock = DeliveryClock(), giveUp: @escaping (OutboxEntry, _ group: String, _ id: String, _ detail: String) throws -> Void
     ) {
         self.outbox = outbox
         self.receiver = receiver
-        self.text = text
         self.metrics = metrics
         self.log = log
         self.maximumAge = maximumAge
+        self.clock = clock
         self.giveUp = giveUp
     }
 
@@ -77,7 +84,7 @@ final class Delivery {
     /// The next entry to try; waits for one. Nil when `turn` says that it is time to end.
     func next(_ turn: Turn) throws -> OutboxEntry? {
         while !turn.isOver {
-            let now = Self.now
+            let now = self.now
             try upkeep(now)
             // What was delivered while Redis was away is recorded first.
             for item in held where item.isDelivered { try forget(item.entry) }
@@ -86,7 +93,7 @@ final class Delivery {
             if isBlocked || held.count >= Self.capacity {
                 // An outbox that is stuck is not waited for at the end: it is safe where it is.
                 if turn.isDraining { return nil }
-                Clock.sleep(milliseconds: 20)
+                clock.sleep(20)
                 continue
             }
             let wait = turn.isDraining ? 0 : max(1, min(200, (held.map(\.due).min() ?? .max) - now))
@@ -101,16 +108,15 @@ final class Delivery {
 
     /// One attempt on the receiver.
     func attempt(_ entry: OutboxEntry, _ turn: Turn) -> DeliveryResult {
-        let anomaly: Anomaly
-        do { anomaly = try Anomaly(parsing: entry.anomaly, 0..<entry.anomaly.count) } catch {
-            return .unusable("The anomaly in the outbox cannot be read: \(error.message)")
+        let alert: AlertRecord
+        do { alert = try AlertRecord(parsing: entry.alert) } catch {
+            return .unusable("The message in the outbox cannot be read: \(error.message)")
         }
-        let alert = text.alert(anomaly, admittedAt: entry.admittedAt, suppressed: entry.suppressed)
         do {
             try receiver.deliver(alert, entry, shouldContinue: { !turn.isOver })
-            let now = Clock.milliseconds
+            let now = clock.wall()
             metrics.delivery.observe(Double(now - entry.admittedAt) / 1000)
-            metrics.latency.observe(Double(now - anomaly.producedAt) / 1000)
+            metrics.latency.observe(Double(now - alert.anomaly.producedAt) / 1000)
             return .delivered
         } catch {
             return .failed(error)
@@ -142,12 +148,12 @@ final class Delivery {
 
     /// Too old, and not only because this sink itself was down: the receiver had a fair chance.
     private func isExpired(_ item: Held) -> Bool {
-        !item.isDelivered && item.entry.admittedAt <= Clock.milliseconds - maximumAge
-            && Self.now - item.since >= min(maximumAge, Self.fairChance)
+        !item.isDelivered && item.entry.admittedAt <= clock.wall() - maximumAge
+            && now - item.since >= min(maximumAge, Self.fairChance)
     }
 
     private func postpone(_ entry: OutboxEntry, _ failure: DeliveryFailure) {
-        let now = Self.now
+        let now = self.now
         if failure.blocksReceiver {
             if away.attempts == 0 {
                 log.warning("a receiver does not take alerts; they wait", ["receiver": receiver.name, "error": failure.message])
@@ -178,7 +184,7 @@ final class Delivery {
     // MARK: Ownership
 
     private func hold(_ entries: [OutboxEntry]) {
-        let (known, now) = (Set(held.map(\.entry.id)), Self.now)
+        let (known, now) = (Set(held.map(\.entry.id)), self.now)
         for entry in entries where !known.contains(entry.id) { held.append(Held(entry: entry, since: now)) }
     }
 
@@ -193,7 +199,7 @@ final class Delivery {
         }
         let (waiting, oldest) = try outbox.state()
         metrics.waiting.set(Double(waiting))
-        metrics.oldest.set(oldest.map { Double(max(0, Clock.milliseconds - $0)) / 1000 } ?? 0)
+        metrics.oldest.set(oldest.map { Double(max(0, clock.wall() - $0)) / 1000 } ?? 0)
         nextUpkeep = now + 1_000
     }
 
@@ -203,5 +209,5 @@ final class Delivery {
     /// Closes the receiver's connections.
     func close() { receiver.close() }
 
-    private static var now: Int64 { Int64(Clock.monotonicNanoseconds / 1_000_000) }
+    private var now: Int64 { clock.monotonic() }
 }

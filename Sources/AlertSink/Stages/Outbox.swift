@@ -1,3 +1,4 @@
+import Alerting
 import Contracts
 import RedisClient
 
@@ -5,13 +6,13 @@ import RedisClient
 struct OutboxEntry: Sendable, Equatable {
     /// Id in the stream; grows.
     let id: String
-    /// The anomaly's record as it came from `<uc>.anomalies`.
+    /// The message, an `AlertRecord` as JSON.
+    let alert: [UInt8]
+    /// The anomaly that it tells about, as it came from `<uc>.anomalies`.
     let anomaly: [UInt8]
-    /// Anomalies of the group that the cooldown held back since its last alert.
-    let suppressed: Int64
     /// Wall clock of the decision to alert, milliseconds.
     let admittedAt: Int64
-    let source: AnomalyDecoder.Source
+    let source: Sighting.Source
 }
 
 /// The alerts that one receiver has still to get: a Redis stream with one consumer group, so that several sinks share the work.
@@ -19,7 +20,7 @@ struct OutboxEntry: Sendable, Equatable {
 /// An entry belongs to the sink that read it until it is finished, released, or its owner has been silent for `abandonedAfter`. A sink that
 /// keeps entries for long renews them. Finished entries are deleted, so the length of the stream is what waits.
 ///
-/// Fields of an entry: `anomaly` (JSON), `suppressed`, `admitted_at` (ms), and `partition`, `offset` and `timestamp` of the anomaly's
+/// Fields of an entry: `alert` and `anomaly` (JSON), `admitted_at` (ms), and `partition`, `offset` and `timestamp` of the anomaly's
 /// record. One thread, one connection of its own, because reading blocks.
 final class Outbox {
     /// Milliseconds after which a silent owner counts as dead.
@@ -142,8 +143,8 @@ final class Outbox {
             let fields = Dictionary(pairs.map { ($0.name, $0.value) }) { _, last in last }
             func number(_ name: String) -> Int64 { fields[name].flatMap { Int64(String(decoding: $0, as: UTF8.self)) } ?? 0 }
             return OutboxEntry(
-                id: id, anomaly: fields["anomaly"] ?? [], suppressed: number("suppressed"), admittedAt: number("admitted_at"),
-                source: AnomalyDecoder.Source(
+                id: id, alert: fields["alert"] ?? [], anomaly: fields["anomaly"] ?? [], admittedAt: number("admitted_at"),
+                source: Sighting.Source(
                     partition: Int32(truncatingIfNeeded: number("partition")), offset: number("offset"), timestamp: number("timestamp")))
         }
     }

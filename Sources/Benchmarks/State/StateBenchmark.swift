@@ -83,7 +83,7 @@ struct StateBenchmark {
         _ = try owner.take(places.map { PartitionOffset($0, PartitionOffset.invalid) })
         var load = Load(
             events: SensorEvents(sensors: settings.entities, perSecond: Double(settings.rate)), offsets: [Int64](repeating: 0, count: places.count),
-            names: (0..<settings.entities).map { Array(SensorEvents.name($0).utf8) }, row: [Double](repeating: 0, count: plan.schema.fields.count),
+            names: (0..<settings.entities).map(SensorEvents.name), row: [Double](repeating: 0, count: plan.schema.fields.count),
             value: plan.schema.index(of: "value") ?? 0, time: plan.schema.timeIndex)
         // A minute and more, so that the windows are as full as they become.
         try apply(max(settings.entities * 3, settings.rate * 70), &load, to: owner)

@@ -42,13 +42,15 @@ struct SensorEvents {
         NumberText.append(Int64(sensor), to: &bytes)
     }
 
+    static func name(_ sensor: Int) -> [UInt8] {
+        var name: [UInt8] = []
+        append(name: sensor, to: &name)
+        return name
+    }
+
     /// Sends `count` events, each sensor to one partition.
     mutating func fill(_ topic: String, partitions: Int, count: Int, through producer: KafkaProducer) throws {
-        let names = (0..<sensors).map { sensor in
-            var name: [UInt8] = []
-            Self.append(name: sensor, to: &name)
-            return name
-        }
+        let names = (0..<sensors).map(Self.name)
         let places = (0..<sensors).map { "hall-" + String($0 % 40) }
         var batch = OutgoingBatch(topics: [topic])
         var json = JSONWriter(capacity: 256)

@@ -175,12 +175,14 @@ final class CrashRun {
 
     /// The online values and the alert groups, each hash as one effect.
     private func readRedis() throws {
-        for pattern in [facts.keys.onlinePattern(set: "*"), facts.keys.alertState(group: "*")] {
+        for (pattern, isAlert) in [(facts.keys.onlinePattern(set: "*"), false), (facts.keys.alertState(group: "*"), true)] {
             try KeyScan.each(redis, pattern: pattern) { key throws(RedisError) in
                 let fields = try redis.command([Array("HGETALL".utf8), key]).fields ?? []
                 var content: [UInt8] = []
                 for field in fields.sorted(by: { $0.name < $1.name }) {
-                    content += Array(field.name.utf8) + [0] + field.value + [0]
+                    // Of a group of alerts, what says when things were done differs between any two runs.
+                    if isAlert, field.name != "s" { continue }
+                    content += Array(field.name.utf8) + [0] + (isAlert ? Effects.lasting(field.value) : field.value) + [0]
                 }
                 // The use cases of two runs differ in their names only.
                 let id = Array(key.dropFirst(facts.keys.prefix.utf8.count))

@@ -107,9 +107,14 @@ struct FlowAccount: Sendable {
         if !sets[set].isPerEvent { table[table.slot(of: id)].marks.insert(.derived) }
     }
 
-    /// - Parameter arrival: wall clock, milliseconds.
-    mutating func alert(_ id: UInt64, arrival: Double) {
-        guard let slot = note(id, .alert, .alerts) else { return }
+    /// A message about an alert.
+    /// - Parameters:
+    ///   - raisedBy: the event that it opens an alert for; nil for every later message, whose delay says nothing.
+    ///   - arrival: wall clock, milliseconds.
+    mutating func alert(_ id: UInt64, raisedBy event: UInt64?, arrival: Double) {
+        guard note(id, .alert, .alerts) != nil, let event else { return }
+        let slot = table.slot(of: event)
+        guard table[slot].alertArrival == .min else { return }
         table[slot].alertArrival = tenths(arrival)
         if let latency = latency(table[slot], table[slot].alertArrival) { recent.alert.add(milliseconds: latency) }
     }
@@ -132,7 +137,8 @@ struct FlowAccount: Sendable {
     var withoutEvent: Int {
         var result = 0
         table.forEach { entry in
-            let derived: EventMarks = [.feature, .score, .anomaly, .alert, .deadLetter]
+            // A message about an alert has an id of its own.
+            let derived: EventMarks = [.feature, .score, .anomaly, .deadLetter]
             if entry.marks.isDisjoint(with: [.event, .derived]), !entry.marks.isDisjoint(with: derived) { result += 1 }
         }
         return result

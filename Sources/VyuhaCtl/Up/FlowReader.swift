@@ -18,6 +18,7 @@ struct FlowReader {
     private let identity: JSONFields
     private let score: JSONFields
     private let label: JSONFields
+    private let alert: JSONFields
     private let event: JSONFields?
     private let sets: [[UInt8]]
 
@@ -28,7 +29,8 @@ struct FlowReader {
         matcher = EventMatcher(aftermath: facts.aftermath)
         topics = facts.topics
         sets = facts.flowSets.map { Array($0.name.utf8) }
-        identity = try JSONFields(paths: ["id", "set"])
+        identity = try JSONFields(paths: ["id", "set", "is_anomaly"])
+        alert = try JSONFields(paths: ["id", "event", "raised_by"])
         score = try JSONFields(paths: ScoreSlot.paths)
         label = try JSONFields(paths: LabelSlot.paths)
         if let baseline = facts.baseline { event = try JSONFields(paths: [baseline.path]) } else { event = nil }
@@ -52,11 +54,13 @@ struct FlowReader {
                 id, set: set, score: score.slots[2].number, isAnomaly: flagged, arrival: arrival, producedAt: score.slots[5].integer)
             ScoreSlot.take(score, into: &matcher, now: arrival / 1_000)
         case .anomaly:
+            // The end of an anomaly is told on the same topic.
             guard let id = id(identity, record, batch), let set = set(identity) else { return }
+            if identity.slots[2].kind == .bool, identity.slots[2].number == 0 { return }
             account.anomaly(id, set: set)
         case .alert:
-            guard let id = id(identity, record, batch) else { return }
-            account.alert(id, arrival: arrival)
+            guard let id = id(alert, record, batch) else { return }
+            account.alert(id, raisedBy: alert.string(1) == "opened" ? alert.string(2).map { IdentityHash.of($0) } : nil, arrival: arrival)
             remember(record, batch)
         case .label:
             guard let id = id(label, record, batch) else { return }

@@ -14,6 +14,7 @@ else
     echo "SKIPPED the peers in Python: their packages are not installed; the ratios to them are left out." >&2
 fi
 .build/release/benchmarks stream --json .build/bench-stream.json
+.build/release/benchmarks alerts --anomalies "${ALERTS:-1000000}"
 .build/release/benchmarks detectors "${peers[@]}" --json .build/bench-detectors.json
 .build/release/benchmarks scorer --json .build/bench-scorer.json
 .build/release/benchmarks producer --json .build/bench-producer.json

@@ -14,8 +14,9 @@ final class LogReceiver: AlertReceiver {
         log.warning(
             "alert",
             [
-                "id": alert.id, "entity": alert.anomaly.entity, "title": alert.title, "text": alert.text, "score": alert.anomaly.score,
-                "suppressed": alert.suppressed,
+                "id": alert.id, "event": alert.event, "severity": alert.severity, "entity": alert.anomaly.entity, "title": alert.title,
+                "text": alert.text, "score": alert.anomaly.score,
+                "anomalies": alert.anomalies, "suppressed": alert.suppressed,
             ])
     }
 

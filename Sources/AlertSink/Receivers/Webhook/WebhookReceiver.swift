@@ -2,55 +2,44 @@ import Contracts
 import HTTPClient
 import ServiceKit
 
-/// Posts each alert as JSON, with its id as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), so that a receiver which keeps
-/// the key shows an alert once even where a delivery is repeated.
+/// Posts each message as JSON, with its id as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), so that a receiver which keeps
+/// the key shows it once even where a delivery is repeated.
 ///
-/// A status from 200 to 299 means taken. 408, 425, 429 and 5xx: try again later, not before `Retry-After`. Any other: this alert is
-/// refused, and is tried again by itself, since the receiver's settings may be mended.
+/// With a secret it is signed: `X-Vyuha-Signature: t=<seconds>,v1=<HMAC-SHA-256 of "<seconds>.<body>" in hexadecimal>`.
 final class WebhookReceiver: AlertReceiver {
     static let kind = ReceiverKind(name: "webhook", isWanted: { $0.webhook != nil }) { settings, _ in
-        try WebhookReceiver(url: settings.webhook ?? "", timeout: settings.webhookTimeout)
+        let text = AlertText(settings.useCase)
+        return try WebhookReceiver(url: settings.webhook ?? "", timeout: settings.timeout, secret: settings.webhookSecret) {
+            text.payload("webhook", $0) ?? $0.json
+        }
     }
 
     let name = "webhook"
-    private let url: String
-    private let client: HTTPClient
+    private let http: HTTPReceiver
+    private let secret: String?
+    private let payload: (AlertRecord) -> [UInt8]
 
     /// - Parameter timeout: longest attempt, milliseconds.
-    init(url: String, timeout: Int) throws {
-        self.url = url
-        var settings = HTTPClientSettings()
-        settings.timeout = timeout
-        settings.connectTimeout = min(settings.connectTimeout, timeout)
-        client = try HTTPClient(settings)
+    init(url: String, timeout: Int, secret: String? = nil, payload: @escaping (AlertRecord) -> [UInt8] = { $0.json }) throws {
+        http = try HTTPReceiver("The webhook", url: url, timeout: timeout)
+        self.secret = secret
+        self.payload = payload
     }
 
     func deliver(_ alert: AlertRecord, _ entry: OutboxEntry, shouldContinue: () -> Bool) throws(DeliveryFailure) {
-        let headers = [HTTPHeader("Content-Type", "application/json"), HTTPHeader("Idempotency-Key", Self.headerValue(alert.id))]
-        let response: HTTPResponse
-        do throws(HTTPClientError) {
-            response = try client.send(HTTPRequest(.post, url, headers: headers, body: alert.json), shouldContinue: shouldContinue)
-        } catch {
-            switch error.kind {
-            case .stopped: throw DeliveryFailure(kind: .stopped, message: error.message)
-            // It answered, though with more than anybody reads.
-            case .tooLarge, .invalidRequest: throw DeliveryFailure(kind: .refused, message: error.message)
-            default: throw DeliveryFailure(kind: .away, message: error.message)
-            }
-        }
-        if response.isSuccess { return }
-        let message = "The webhook answered with status \(response.status)."
-        switch response.status {
-        case 408, 425, 429, 500...599:
-            let asked = Int64(min(max(0, response.retryAfter ?? 0), 3_600)) * 1_000
-            throw DeliveryFailure(kind: .overloaded, message: message, retryAfter: asked)
-        default: throw DeliveryFailure(kind: .refused, message: message)
-        }
+        let body = payload(alert)
+        var headers = [HTTPHeader("Idempotency-Key", Self.headerValue(alert.id))]
+        if let secret { headers.append(HTTPHeader("X-Vyuha-Signature", Self.signature(body, secret, at: Clock.milliseconds / 1_000))) }
+        try http.post(body, headers: headers, shouldContinue: shouldContinue)
     }
 
     func close() {}
 
-    /// Ids come from outside; a header value holds visible ASCII only (RFC 9110, 5.5), so anything else is written as %XX.
+    static func signature(_ body: [UInt8], _ secret: String, at seconds: Int64) -> String {
+        "t=\(seconds),v1=" + hmacSHA256(key: Array(secret.utf8), Array("\(seconds).".utf8) + body)
+    }
+
+    /// A header value holds visible ASCII only (RFC 9110, 5.5), so anything else is written as %XX.
     static func headerValue(_ id: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var bytes: [UInt8] = []

@@ -1,0 +1,120 @@
+import JSON
+import Testing
+
+@testable import Alerting
+
+@Suite("What the stages remember")
+struct EngineTests {
+    private func timeline() -> AlertTimeline {
+        var policy = AlertPolicy()
+        policy.groupWait = 0
+        return AlertTimeline(AlertEngine(policy), now: midnight)
+    }
+
+    @Test("Two anomalies of one entity at one offset, from two feature sets or windows, are two anomalies")
+    func sameOffset() {
+        var timeline = timeline()
+        #expect(timeline.take(sighting("a", midnight, 7, set: "trip", id: "e:7")) != .seenBefore)
+        #expect(timeline.take(sighting("a", midnight, 7, set: "recent", id: "e:7")) != .seenBefore)
+        #expect(timeline.take(sighting("a", midnight, 7, set: "recent", id: "recent:a:0:10:window")) != .seenBefore)
+        #expect(timeline.take(sighting("a", midnight, 7, set: "trip", id: "e:7")) == .seenBefore)
+        #expect(timeline.take(sighting("a", midnight, 7, set: "recent", id: "recent:a:0:10:window")) == .seenBefore)
+        #expect(timeline.book.groups["a"]?.anomalies == 3)
+    }
+
+    @Test("What the scorer writes again after a crash has no effect, from wherever it begins", arguments: 0..<20)
+    func replay(_ start: Int) {
+        var timeline = timeline()
+        let all = (0..<20).map { number in
+            let set = number % 2 == 0 ? "trip" : "recent"
+            return sighting("e\(number % 3)", midnight + Int64(number), Int64(number / 2), set: set)
+        }
+        for sighting in all { #expect(timeline.take(sighting) != .seenBefore) }
+        let groups = timeline.book.groups
+        for sighting in all[start...] { #expect(timeline.take(sighting) == .seenBefore) }
+        #expect(timeline.book.groups == groups)
+    }
+
+    @Test("In a topic that was made anew nothing is taken for a repetition")
+    func newTopic() {
+        var timeline = timeline()
+        timeline.take(sighting("a", midnight, 5_000))
+        #expect(timeline.take(sighting("a", midnight + 1_000, 0, id: "n:0")) != .seenBefore)
+        #expect(timeline.take(sighting("a", midnight + 1_000, 1, id: "n:1")) != .seenBefore)
+        #expect(timeline.take(sighting("a", midnight + 1_000, 1, id: "n:1")) == .seenBefore)
+    }
+
+    @Test("A partition's mark survives being written and read")
+    func mark() throws {
+        var timeline = timeline()
+        timeline.take(sighting("a", midnight, 41))
+        timeline.take(sighting("b", midnight, 41, id: "x"))
+        let mark = try #require(timeline.book.marks[0])
+        let read = try #require(SeenMark(text: mark.text))
+        #expect(read.offset == 41)
+        #expect(read.identities == mark.identities)
+        #expect(SeenMark(text: "nonsense") == nil)
+    }
+
+    @Test("A group survives being written and read")
+    func group() throws {
+        var timeline = timeline()
+        for number in 0..<5 { timeline.take(sighting("a \"quoted\"", midnight + Int64(number), Int64(number), score: 0.9 + Double(number) / 100)) }
+        var group = try #require(timeline.book.groups["a \"quoted\""])
+        group.acknowledgedBy = "mé"
+        group.acknowledgedAt = midnight
+        var writer = JSONWriter()
+        group.write(into: &writer)
+        var read = try #require(try AlertGroupReader().read(group.key, writer.bytes, evidence: group.evidence))
+        read.isChanged = group.isChanged
+        read.hasNewEvidence = group.hasNewEvidence
+        #expect(read == group)
+    }
+
+    @Test("The messages of one alert have the ids 1, 2, 3 …; those of another burst another alert's")
+    func ids() throws {
+        var timeline = timeline()
+        timeline.take(sighting("a", midnight, 1))
+        timeline.advance(to: midnight + 3_600_000)
+        timeline.take(sighting("a", midnight + 3_600_000, 2))
+        let notices = timeline.takeNotices()
+        #expect(notices.map(\.occasion) == [.opened, .resolved, .opened])
+        #expect(notices[0].id == notices[0].group.alertID + "/1")
+        #expect(notices[1].id == notices[0].group.alertID + "/2")
+        #expect(notices[2].group.alertID != notices[0].group.alertID)
+    }
+
+    @Test(
+        "Patterns match as people expect",
+        arguments: [
+            ("abc", "abc", true), ("abc", "a*", true), ("abc", "*c", true), ("abc", "*", true), ("abc", "a*c", true), ("abc", "a*d", false),
+            ("", "*", true), ("", "a", false), ("aXbXc", "a*X*c", true), ("abc", "**", true), ("ab", "abc", false), ("a.c", "abc", false),
+        ])
+    func patterns(_ text: String, _ pattern: String, _ expected: Bool) {
+        #expect(AlertMatcher.matches(text, pattern) == expected)
+    }
+
+    @Test("Severity is the highest that score or duration asks for")
+    func severity() {
+        var policy = AlertPolicy()
+        policy.severity = [SeverityRule(.critical, score: 0.99, after: 60_000), SeverityRule(.warning, score: 0.5), SeverityRule(.info)]
+        #expect(policy.severity(score: 0.1, duration: 0) == .info)
+        #expect(policy.severity(score: 0.5, duration: 0) == .warning)
+        #expect(policy.severity(score: 0.99, duration: 0) == .critical)
+        #expect(policy.severity(score: 0.1, duration: 60_000) == .critical)
+        #expect(AlertPolicy().severity(score: 0.1, duration: 0) == .warning)
+    }
+
+    @Test("However long a flood lasts, what is remembered of a group stays small")
+    func bounded() throws {
+        var timeline = timeline()
+        var engine = timeline.engine.policy
+        engine.groupBy = []
+        timeline.engine = AlertEngine(engine)
+        for number in 0..<10_000 { timeline.take(sighting("entity-\(number)", midnight + Int64(number), Int64(number))) }
+        var writer = JSONWriter()
+        try #require(timeline.book.groups["*"]).write(into: &writer)
+        #expect(writer.count < 4_000)
+        #expect(timeline.book.marks[0]?.identities.count == 1)
+    }
+}
