@@ -29,5 +29,12 @@ setsid "$noida" start --only kafka --kafka-port "$broker_port" --data-dir "$data
 broker=$!
 python3 services/scripts/crash-test/aborted-filter.py "$port" "$broker_port" &
 filter=$!
-trap 'kill "$filter" 2>/dev/null; kill -- "-$broker" 2>/dev/null; wait "$filter" "$broker" 2>/dev/null || true; rm -rf "$data"' EXIT
+# The wrapper ends before its child, which may still write while the folder is removed.
+clean_up() {
+    kill "$filter" 2>/dev/null
+    kill -- "-$broker" 2>/dev/null
+    wait "$filter" "$broker" 2>/dev/null
+    for _ in $(seq 50); do rm -rf "$data" 2>/dev/null && break || sleep 0.1; done
+}
+trap 'status=$?; set +e; clean_up; exit $status' EXIT
 KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:$port "${test[@]}" --rate 1000 "$@"
