@@ -210,6 +210,15 @@ struct ScorerStateTests {
             let outcomes = try successor.score(cut..<cut + 12, batch: 5)
             #expect(outcomes == expected.filter { (cut..<cut + 12).contains($0.key) }, "cut at \(cut)")
         }
+
+        // Without any snapshot all that Kafka has is replayed.
+        let empty = try RedisServer(appendOnly: false)
+        models.put(try publish(kind, to: empty)[0])
+        let cut = try #require((100..<125).first { expected[$0]?.isEnd == true })
+        let rebuilt = try Scorer(empty, models)
+        #expect(try rebuilt.take(committed: cut) == 0)
+        #expect(try rebuilt.score(0..<cut).isEmpty)
+        #expect(try rebuilt.score(cut..<150) == expected.filter { $0.key >= cut })
     }
 
     @Test("anomalies that are open come back as they were, within the limit")
