@@ -8,8 +8,8 @@ import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
-/// State:     per partition the model versions in use and what learning models remember of its entities, snapshots in Redis; which
-///            entities are anomalous, in memory only (`AnomalousEntities`)
+/// State:     per partition the model versions in use and what learning models remember of its entities, and which entities are
+///            anomalous; snapshots in Redis
 /// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a
 ///            model swap takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
@@ -35,7 +35,6 @@ final class ScoringServicePipeline {
     /// since the alert sink takes what is older than it has seen for a repetition.
     @exclusivity(unchecked) private var lanes: [Lane] = []
     @exclusivity(unchecked) private var order: [(lane: Int32, row: Int32)] = []
-    private var anomalous = AnomalousEntities()
     @exclusivity(unchecked) private var latencies: [Double] = []
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
@@ -86,13 +85,11 @@ final class ScoringServicePipeline {
             batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             removeRows()
-            anomalous.begin()
             for record in batch.records { try read(record, of: batch, partitions) }
             let now = Clock.milliseconds
             for lane in lanes { lane.score() }
             writeAll(now)
             try deliver()
-            anomalous.keep()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
         }
@@ -149,8 +146,8 @@ final class ScoringServicePipeline {
         } else {
             lane = silence
         }
-        // What is durable already only teaches what learns.
-        if isSilent, lane.states == nil { return }
+        // What is durable already is scored once more for what the partition remembers; silence is remembered elsewhere.
+        if isSilent, lane.model == nil { return }
         if lane.number < 0 {
             lane.number = lanes.count
             lanes.append(lane)
@@ -170,9 +167,8 @@ final class ScoringServicePipeline {
         var written = 0
         for place in order {
             let lane = lanes[Int(place.lane)]
-            guard !lane.heads[Int(place.row)].isSilent else { continue }
             if let model = lane.model { write(lane, Int(place.row), model, now) } else { writeSilence(Int(place.row), now) }
-            written += 1
+            if !lane.heads[Int(place.row)].isSilent { written += 1 }
         }
         metrics.scores.add(written)
         partitions?.forEach { metrics.evictions.add($0.state.takeEvictions()) }
@@ -180,19 +176,27 @@ final class ScoringServicePipeline {
 
     private func write(_ lane: Lane, _ row: Int, _ model: StreamModel, _ now: Int64) {
         let (score, isAnomaly) = (lane.scores[row], lane.flags[row])
-        let sure = confidence(score: score, threshold: model.threshold)
+        let own = lane.heads[row]
         lane.text.withUnsafeBytes { text in
-            let record = head(lane.heads[row], in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
-            send(record, by: model.writer, reason: nil, topic: Topic.scores, lane.heads[row].partition)
-            latencies.append(Double(now - lane.heads[row].producedAt) / 1000)
-            guard isAnomaly else {
-                if anomalous.ended(model.set, record.entity) { sendCleared(record, by: model.writer, lane.heads[row].partition) }
-                return
-            }
-            anomalous.began(model.set, record.entity)
-            send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, lane.heads[row].partition)
+            let hasEnded = remember(own, UnsafeRawBufferPointer(rebasing: text[own.entity]), set: model.set, isAnomaly)
+            guard !own.isSilent else { return }
+            let sure = confidence(score: score, threshold: model.threshold)
+            let record = head(own, in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            send(record, by: model.writer, reason: nil, topic: Topic.scores, own.partition)
+            latencies.append(Double(now - own.producedAt) / 1000)
+            if hasEnded { sendCleared(record, by: model.writer, own.partition) }
+            guard isAnomaly else { return }
+            send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, own.partition)
             metrics.anomalies.add()
         }
+    }
+
+    /// - Returns: whether an anomaly of the entity is over.
+    private func remember(_ head: Lane.Head, _ entity: UnsafeRawBufferPointer, set: Int, _ isAnomaly: Bool) -> Bool {
+        guard let state = partitions?.state(of: head.partition) else { return false }
+        guard isAnomaly else { return state.anomalous.ended(set, entity) }
+        state.anomalous.began(set, entity, offset: head.place)
+        return false
     }
 
     /// Silence needs no model: what the stream processor reports is the anomaly, and `resumed` is its end.

@@ -12,7 +12,7 @@ struct ScoringServiceSettings: ServiceSettings {
     let modelPoll: Int
     /// Milliseconds between two snapshots.
     let snapshotInterval: Int
-    /// Most entities of one partition of which a learning model remembers anything.
+    /// Most entities of one partition of which a learning model remembers anything, and most that are known to be anomalous.
     let entityLimit: Int
     /// The current models, shared between the stream and `POST /predict`.
     let models: CurrentModels

@@ -114,6 +114,9 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
         return owned
     }
 
+    /// The state of a partition that is ours, as it stands.
+    public func state(of partition: Int32) -> State? { find(partition)?.state }
+
     /// The record at `offset` is part of the state now.
     public func applied(_ owned: OwnedPartition<State>, _ offset: Int64) {
         owned.next = offset + 1

@@ -16,7 +16,8 @@ enum Redis {
     private static let server = Result { try RedisServer(appendOnly: false) }
 
     static func client() throws -> RedisClient { RedisClient(try settings()) }
-    static func settings() throws -> RedisSettings { try RedisSettings(url: server.get().url) }
+    static func url() throws -> String { try server.get().url }
+    static func settings() throws -> RedisSettings { try RedisSettings(url: url()) }
 }
 
 /// A quiet log.

@@ -48,7 +48,7 @@ struct PeerTests {
 
     @Test(
         "Prometheus' Alertmanager takes an alert, shows it once however often it is told, and resolves it",
-        .enabled(if: alertmanager != nil, "prometheus-alertmanager is not installed"))
+        .enabled(if: alertmanager != nil, "prometheus-alertmanager is not installed; services/scripts/setup.sh --tests installs it"))
     func prometheusAlertmanager() throws {
         let program = try #require(Self.alertmanager)
         let folder = try temporaryFolder()
@@ -91,15 +91,16 @@ struct PeerTests {
 
     // MARK: Mail
 
-    /// A Python that has aiosmtpd (PyPI): `VYUHA_TEST_PYTHON`, or python3.
-    private static let python = [ProcessInfo.processInfo.environment["VYUHA_TEST_PYTHON"], tool(["python3"])].compactMap { $0 }.first { program in
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = ["-c", "import aiosmtpd"]
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return false }
-        return withDeadline(20) { !process.isRunning } && process.terminationStatus == 0
-    }
+    /// A Python that has aiosmtpd: `VYUHA_TEST_PYTHON`, the first on the path, or Debian's.
+    private static let python = [ProcessInfo.processInfo.environment["VYUHA_TEST_PYTHON"], tool(["python3"]), "/usr/bin/python3"].compactMap { $0 }
+        .first { program in
+            let process = Process()
+            process.executableURL = URL(filePath: program)
+            process.arguments = ["-c", "import aiosmtpd"]
+            process.standardError = FileHandle.nullDevice
+            guard (try? process.run()) != nil else { return false }
+            return withDeadline(20) { !process.isRunning } && process.terminationStatus == 0
+        }
 
     /// Prints one line per mail: subject, message id, recipients and decoded text as JSON; refuses `refused@…` and is busy for `busy@…`.
     private static let mailServer = """
@@ -124,7 +125,7 @@ struct PeerTests {
 
     @Test(
         "An SMTP server takes a mail with its subject in any language; a refusal and being busy are told apart; while it is away, so is it",
-        .enabled(if: python != nil, "aiosmtpd (PyPI) is not installed"))
+        .enabled(if: python != nil, "python3-aiosmtpd is not installed; services/scripts/setup.sh --tests installs it"))
     func mail() throws {
         let port = try freePort()
         let process = Process()

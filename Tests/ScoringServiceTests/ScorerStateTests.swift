@@ -84,8 +84,17 @@ private final class Scorer {
                 lane.append(reader, partition: 0, place: offset, isSilent: offset < owned.effectsFrom)
             }
             for lane in lanes { lane.score() }
-            for (offset, lane, row) in order where !lane.heads[row].isSilent {
-                outcomes[offset] = Outcome(version: lane.model?.version ?? 0, score: lane.scores[row], isAnomaly: lane.flags[row])
+            for (offset, lane, row) in order {
+                var outcome = Outcome(version: lane.model?.version ?? 0, score: lane.scores[row], isAnomaly: lane.flags[row])
+                let state = try #require(partitions.state(of: 0))
+                lane.text[lane.heads[row].entity].withUnsafeBytes { entity in
+                    if outcome.isAnomaly {
+                        state.anomalous.began(0, entity, offset: lane.heads[row].place)
+                    } else {
+                        outcome.isEnd = state.anomalous.ended(0, entity)
+                    }
+                }
+                if !lane.heads[row].isSilent { outcomes[offset] = outcome }
             }
             for lane in lanes { lane.removeAll() }
         }
@@ -96,6 +105,8 @@ private final class Scorer {
         var version: Int64
         var score: Double
         var isAnomaly: Bool
+        /// Of an anomaly.
+        var isEnd = false
     }
 
     /// Every eleventh record is far off; values wander a little.
@@ -174,6 +185,62 @@ struct ScorerStateTests {
             seen[offset] = outcome
         }
         #expect(seen == expected)
+    }
+
+    @Test("a kill anywhere between an anomaly and the end of it tells the end, once", arguments: [DetectorKind.ewma, .isolationForest])
+    func ends(_ kind: DetectorKind) throws {
+        let server = try RedisServer(appendOnly: false)
+        let models = CurrentModels(sets: 1)
+        models.put(try publish(kind, to: server)[0])
+        let first = try Scorer(server, models)
+        _ = try first.take(committed: -1)
+        var expected = try first.score(0..<100)
+        try first.commit(100)
+        expected.merge(try first.score(100..<150)) { $1 }
+        #expect(expected.values.contains { $0.isEnd })
+        #expect((100..<125).contains { expected[$0]?.isEnd == true })
+
+        for cut in 100..<125 as Range<Int64> {
+            let successor = try Scorer(server, models)
+            let start = try successor.take(committed: cut)
+            #expect(start <= cut && start > cut - 5)
+            #expect(try successor.score(start..<cut).isEmpty)
+            // Some go on from a snapshot, some from one and a silent replay.
+            if cut.isMultiple(of: 4) { try successor.commit(cut) }
+            let outcomes = try successor.score(cut..<cut + 12, batch: 5)
+            #expect(outcomes == expected.filter { (cut..<cut + 12).contains($0.key) }, "cut at \(cut)")
+        }
+
+        // Without any snapshot all that Kafka has is replayed.
+        let empty = try RedisServer(appendOnly: false)
+        models.put(try publish(kind, to: empty)[0])
+        let cut = try #require((100..<125).first { expected[$0]?.isEnd == true })
+        let rebuilt = try Scorer(empty, models)
+        #expect(try rebuilt.take(committed: cut) == 0)
+        #expect(try rebuilt.score(0..<cut).isEmpty)
+        #expect(try rebuilt.score(cut..<150) == expected.filter { $0.key >= cut })
+    }
+
+    @Test("anomalies that are open come back as they were, within the limit")
+    func anomalousEntities() throws {
+        var (known, copy) = (AnomalousEntities(limit: 16), AnomalousEntities(limit: 16))
+        func name(_ number: Int64) -> [UInt8] { Array("entity-\(number)".utf8) }
+        for round in 0..<8 as Range<Int64> {
+            for number in 0..<10 as Range<Int64> { name(round * 4 + number).withUnsafeBytes { known.began(1, $0, offset: round * 20 + number) } }
+            for number in 0..<3 as Range<Int64> { _ = name(round * 4 + number).withUnsafeBytes { known.ended(1, $0) } }
+            var writer = StateWriter()
+            known.write(whole: round == 3, into: &writer)
+            var reader = StateReader(writer.bytes)
+            try copy.read(from: &reader)
+            try reader.finish()
+            #expect(known.count <= 16)
+            #expect(copy.count == known.count)
+        }
+        for number in 0..<50 as Range<Int64> {
+            let (one, two) = (name(number).withUnsafeBytes { known.ended(1, $0) }, name(number).withUnsafeBytes { copy.ended(1, $0) })
+            #expect(one == two, "entity \(number)")
+        }
+        #expect(known.count == 0 && copy.count == 0)
     }
 
     @Test("a former owner decides nothing any more")

@@ -33,11 +33,11 @@ resource "kubernetes_secret" "redis" {
 resource "kubernetes_secret" "webhook" {
   count = var.webhook_url == null ? 0 : 1
   metadata {
-    name      = "alert-webhook"
+    name      = "alert-receivers"
     namespace = kubernetes_namespace.vyuha.metadata[0].name
   }
   data = {
-    url = var.webhook_url
+    "webhook-url" = var.webhook_url
   }
 }
 

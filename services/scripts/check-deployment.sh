@@ -94,10 +94,10 @@ if docker compose version >/dev/null 2>&1; then
         run "compose config $use_case" docker compose -f "compose/$use_case.yaml" config -q
         for override in development production; do
             run "compose config $use_case with $override, all profiles" \
-                docker compose -f "compose/$use_case.yaml" -f "compose/$override.yaml" --profile full config -q
+                docker compose -f "compose/$use_case.yaml" -f "compose/$override.yaml" --profile full --profile retrain config -q
         done
         run "compose config $use_case of the deployment test" \
-            docker compose -f "compose/$use_case.yaml" -f services/deploy-test/compose.yaml --profile full config -q
+            docker compose -f "compose/$use_case.yaml" -f services/deploy-test/compose.yaml --profile full --profile retrain config -q
     done
 else
     skip "docker compose config (no Compose plugin here; deployment_checks.py has looked at keys, mounts, volumes and includes)"

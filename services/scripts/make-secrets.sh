@@ -40,5 +40,6 @@ fi
 [ -s redis_password ] || printf '%s' "$(word)" | keep redis_password
 printf 'requirepass %s\n' "$(cat redis_password)" | keep redis_conf
 printf 'redis://:%s@redis:6379' "$(cat redis_password)" | keep redis_url
+[ -s webhook_secret ] || printf '%s' "$(word)" | keep webhook_secret
 [ -s grafana_password ] || printf '%s' "$(word)" | keep grafana_password
 echo "The secrets are in $folder. ca.key signs new broker certificates: keep it elsewhere."

@@ -16,11 +16,13 @@ packages=(
     redis-server            # the private Redis of `vyuhactl up` and of the tests
 )
 
-# What `make test` needs on top: real servers for the producer's sources.
+# What `make test` needs on top: real servers for the producer's sources, and real peers of the alert sink's receivers.
 if [ "${1:-}" = --tests ]; then
     packages+=(
         nginx
         postgresql
+        prometheus-alertmanager
+        python3-aiosmtpd        # a mail server
     )
 fi
 
@@ -44,7 +46,7 @@ else
     exit 1
 fi
 echo "Installing Debian packages: ${missing[*]}"
-# redis-server's package would start a server of its own; the suite starts a private one.
+# The packages of servers would start them; the suite and the tests start private ones.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null

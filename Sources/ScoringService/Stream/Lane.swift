@@ -35,7 +35,10 @@ final class Lane {
         var eventTime: Int64
         var window: Range<Int64>?
         var producedAt: Int64
+        /// Of the raw record.
         var offset: Int64
+        /// Of the record itself.
+        var place: Int64
         /// The row's effects are durable already; it only teaches.
         var isSilent: Bool
     }
@@ -64,7 +67,8 @@ final class Lane {
         heads.append(
             Head(
                 id: start..<afterID, kind: afterID..<afterKind, entity: afterKind..<text.count, partition: partition,
-                eventTime: reader.eventTime, window: reader.window, producedAt: reader.producedAt, offset: reader.offset, isSilent: isSilent))
+                eventTime: reader.eventTime, window: reader.window, producedAt: reader.producedAt, offset: reader.offset, place: place,
+                isSilent: isSilent))
     }
 
     func score() {

@@ -1,7 +1,8 @@
 import Detectors
 import StateStore
 
-/// What the scorer knows about one partition: which model version scores each feature set from here on, and what learning models remember.
+/// What the scorer knows about one partition: which model version scores each feature set from here on, what learning models remember, and
+/// which entities are anomalous.
 ///
 /// A swap is a decision of the clock: it is on record with its offset before anything is scored by the new version, so a replay uses the
 /// same version for the same record.
@@ -14,11 +15,13 @@ final class ScorerState: PartitionStateful {
     private(set) var lanes: [Lane?]
     private var versions: [Int64]
     private let shared: SharedLanes
+    @exclusivity(unchecked) var anomalous: AnomalousEntities
 
     init(_ library: ModelLibrary, shared: SharedLanes, entityLimit: Int) {
         self.library = library
         self.shared = shared
         self.entityLimit = entityLimit
+        anomalous = AnomalousEntities(limit: entityLimit)
         lanes = Array(repeating: nil, count: library.sets)
         versions = Array(repeating: 0, count: library.sets)
     }
@@ -48,23 +51,25 @@ final class ScorerState: PartitionStateful {
         return newest > generation ? newest : nil
     }
 
-    /// Layout, after its version: generation, versions by set, and for each set whether it has states, with `EntityStates.write`.
+    /// Layout, after its version: generation, versions by set, for each set whether it has states, with `EntityStates.write`, and
+    /// `AnomalousEntities.write`.
     func write(whole: Bool) -> [UInt8] {
         var writer = StateWriter()
-        writer.write(UInt8(1))
+        writer.write(UInt8(2))
         writer.write(generation)
         writer.write(versions)
         for lane in lanes {
             writer.write(lane?.states != nil)
             lane?.states?.write(whole: whole, into: &writer)
         }
+        anomalous.write(whole: whole, into: &writer)
         return writer.bytes
     }
 
     func restore(_ parts: [[UInt8]]) throws {
         for part in parts {
             var reader = StateReader(part)
-            try reader.version(1, of: "scorer's state")
+            try reader.version(2, of: "scorer's state")
             generation = try reader.int64()
             let stored = try reader.int64s()
             guard stored.count == lanes.count else { throw reader.damaged("the feature sets are others") }
@@ -78,6 +83,7 @@ final class ScorerState: PartitionStateful {
                 guard try reader.flag() == (lane?.states != nil) else { throw reader.damaged("a model's states are others") }
                 try lane?.states?.read(from: &reader)
             }
+            try anomalous.read(from: &reader)
             try reader.finish()
         }
     }

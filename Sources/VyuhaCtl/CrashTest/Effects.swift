@@ -24,7 +24,7 @@ struct Effects {
     /// When something was done, which differs between any two runs.
     private static let times = ["\"scored_at\":", "\"alerted_at\":"].map { Array($0.utf8) }
 
-    init() throws(JSONError) { identity = try JSONFields(paths: ["id", "is_anomaly"]) }
+    init() throws(JSONError) { identity = try JSONFields(paths: ["id"]) }
 
     /// What lasts of a group of alerts: what began it, how many anomalies it had, and how bad the worst was.
     static func lasting(_ state: [UInt8]) -> [UInt8] {
@@ -42,8 +42,6 @@ struct Effects {
             guard let value = record.value, case .ok = identity.read(batch.bytes, value), identity.slots[0].kind == .string else {
                 return unreadable += 1
             }
-            // A scorer that was killed forgets who was anomalous; that all is well again is then known from silence.
-            if kind == "anomalies", identity.slots[1].kind == .bool, identity.slots[1].number == 0 { return }
             id = IdentityHash.of(identity.text, identity.slots[0].text)
         }
         let content = record.value.map { Self.content(batch.bytes, $0, hasTimes: kind != "features" && kind != "dead-letter") } ?? 0

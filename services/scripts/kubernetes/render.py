@@ -167,7 +167,7 @@ def chart(values: dict, title: str, use_case_name: str = "battlefield", namespac
         namespace = namespace or f"vyuha-{use_case_name}"
         files = loaded.render(values, name="check", namespace=namespace, revision=1, is_install=True)
     objects = [o for path, text in sorted(files.items()) if path.endswith(".yaml") for o in load_all(text)]
-    made = {"alert-webhook"}
+    made = {"alert-receivers"}
     if values.get("kafka", {}).get("tls", {}).get("enabled"):
         made.add(values["kafka"]["tls"].get("secret", "kafka-client"))
     if values.get("redis", {}).get("secret"):

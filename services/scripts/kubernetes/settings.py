@@ -8,6 +8,11 @@ from .rules import containers, name_of
 from .tools import executable
 
 HOME = "/usr/share/vyuha/usecases/"
+# What a person could have put into a Secret, where not any text will do.
+MADE = {
+    "VYUHA_SMTP_URL": "smtp://mail.example.com:587", "VYUHA_SMTP_FROM": "alerts@example.com", "VYUHA_SMTP_TO": "a@example.com, b@example.com",
+    "VYUHA_SMTP_SECURITY": "required",
+}
 
 
 def environment(rendering: Rendering, container: dict) -> dict[str, str]:
@@ -25,7 +30,7 @@ def environment(rendering: Rendering, container: dict) -> dict[str, str]:
         elif variable["name"] == "REDIS_URL":
             result[variable["name"]] = "redis://:secret@redis:6379/0"
         elif origin.get("secretKeyRef", {}).get("name") in rendering.outside or origin.get("secretKeyRef", {}).get("optional"):
-            result[variable["name"]] = "https://example.com/hook" if "URL" in variable["name"] else "made-by-a-person"
+            result[variable["name"]] = MADE.get(variable["name"], "https://example.com/hook" if "URL" in variable["name"] else "made-by-a-person")
     return result
 
 
