@@ -182,7 +182,9 @@ final class ScoringServicePipeline {
         let (score, isAnomaly) = (lane.scores[row], lane.flags[row])
         let sure = confidence(score: score, threshold: model.threshold)
         lane.text.withUnsafeBytes { text in
-            let record = head(lane.heads[row], in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            var record = head(lane.heads[row], in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            let reason = isAnomaly ? lane.reason(row: row) : nil
+            if let reason { record.type = model.types.name(reason.contributions) }
             send(record, by: model.writer, reason: nil, topic: Topic.scores, lane.heads[row].partition)
             latencies.append(Double(now - lane.heads[row].producedAt) / 1000)
             guard isAnomaly else {
@@ -190,7 +192,7 @@ final class ScoringServicePipeline {
                 return
             }
             anomalous.began(model.set, record.entity)
-            send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, lane.heads[row].partition)
+            send(record, by: model.writer, reason: reason, topic: Topic.anomalies, lane.heads[row].partition)
             metrics.anomalies.add()
         }
     }
