@@ -29,8 +29,10 @@ struct ProducerBenchmark {
         var template = Array("/tmp/vyuha-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw BenchmarkError("No temporary folder can be made.") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer { for name in ["rows.csv", "rows.jsonl", "producer.log", "redis.log"] { unlink(folder + "/" + name) } }
-        defer { rmdir(folder) }
+        defer {
+            for name in ["rows.csv", "rows.jsonl", "producer.log", "redis.log"] { unlink(folder + "/" + name) }
+            rmdir(folder)
+        }
         let name = definition.split(separator: "/").last.map(String.init) ?? definition
         let topics = ["events", "labels", "dead-letter"].map { TopicSpec(name: "\(name).\($0)", partitions: 8) }
         let broker = try EmbeddedBroker(topics: topics)
