@@ -197,6 +197,8 @@ final class StreamProcessorPipeline {
                                 items[sequence], bytes, values, eventID: id, producedAt: producedAt, offset: offset, sequence: sequence, into: &json)
                             let key = UnsafeRawBufferPointer(rebasing: bytes[items[sequence].entity])
                             json.bytes.withUnsafeBytes { outlet.batch.append(topic: Topic.features, partition: partition, key: key, value: $0) }
+                            // One event can be followed by this header from its topic to its alert.
+                            if items[sequence].kind == .event { outlet.batch.header("id", id) }
                         }
                     }
                 }

@@ -14,7 +14,8 @@ final class LogReceiver: AlertReceiver {
         log.warning(
             "alert",
             [
-                "id": alert.id, "event": alert.event, "severity": alert.severity, "entity": alert.anomaly.entity, "title": alert.title,
+                "id": alert.id, "raised_by": alert.raisedBy, "event": alert.event, "severity": alert.severity, "entity": alert.anomaly.entity,
+                "title": alert.title,
                 "text": alert.text, "score": alert.anomaly.score,
                 "anomalies": alert.anomalies, "suppressed": alert.suppressed,
             ])

@@ -32,6 +32,7 @@ final class TopicReceiver: AlertReceiver {
                 batch.removeAll()
                 batch.append(topic: 0, partition: entry.source.partition, key: Array(alert.anomaly.entity.utf8), value: alert.json)
                 batch.header("id", alert.id)
+                batch.header("raised_by", alert.raisedBy)
                 ticket = try producer.send(batch, timeout: 200)
                 queued = (entry.id, ticket)
             }
