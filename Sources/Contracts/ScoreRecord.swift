@@ -5,7 +5,8 @@ import JSON
 /// Wire form on `<uc>.scores`:
 /// `{"id":"trips:42","kind":"event","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
 ///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3}`.
-/// Windows add `window_start` and `window_end`; `anomaly_type` is there where the type is known (`missing`, `flapping`, `stuck`, …).
+/// Windows add `window_start` and `window_end`; `anomaly_type` is there on anomalies whose type is known: a name of the
+/// use case's section `types` (`spike`, `drift`, …), or of silence (`missing`, `flapping`, `stuck`).
 /// On `<uc>.anomalies` the same with `features`, `expected` and `contributions` (objects by feature name; absolute contributions sum to 1).
 public struct ScoreRecordWriter {
     private let set: [UInt8]
@@ -48,8 +49,10 @@ public struct ScoreRecordWriter {
         public var isAnomaly: Bool
         public var confidence: Double
 
-        /// Whether the record's kind is also the anomaly's type.
+        /// Whether the record is about silence: its kind is also the anomaly's type.
         public var kindIsType = false
+        /// The anomaly's type as a JSON string, where it is known.
+        public var type: [UInt8]?
 
         public init(
             id: UnsafeRawBufferPointer, kind: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?,
@@ -117,6 +120,9 @@ public struct ScoreRecordWriter {
         if head.kindIsType, head.isAnomaly {
             writer.key("anomaly_type")
             writer.value(utf8: head.kind)
+        } else if let type = head.type, head.isAnomaly {
+            writer.key("anomaly_type")
+            writer.raw(type)
         }
         writer.key("model")
         writer.raw(model)

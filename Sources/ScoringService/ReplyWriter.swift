@@ -1,3 +1,4 @@
+import Contracts
 import JSON
 import UseCases
 
@@ -20,6 +21,7 @@ struct ScoredEvent {
 struct ReplyWriter: Sendable {
     private let members: [ReplySection.Member]
     private let entityIsNumber: Bool
+    private let types: [AnomalyType]
     private let normal: [UInt8]
     private let anomaly: [UInt8]
 
@@ -27,6 +29,7 @@ struct ReplyWriter: Sendable {
         let schema = useCase.plan.schema
         members = useCase.reply.members
         entityIsNumber = schema.fields[schema.entityIndex].type == .integer
+        types = useCase.types
         normal = JSONValue.string(useCase.status.normal).serialized
         anomaly = JSONValue.string(useCase.status.anomaly).serialized
     }
@@ -48,6 +51,9 @@ struct ReplyWriter: Sendable {
             case .model: writer.raw(scorer.name)
             case .version: writer.value(scorer.version)
             case .field(let index): writer.value(event.fields[index])
+            case .anomalyType: type(event, scorer, into: &writer)
+            case .windowStart(_, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide))
+            case .windowEnd(let length, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide) + length)
             case .features: object(scorer.featureKeys, event.features, into: &writer)
             case .constant(let json): writer.raw(json)
             }
@@ -59,6 +65,21 @@ struct ReplyWriter: Sendable {
         }
         if explaining { explain(event, scorer, into: &writer) }
         writer.endObject()
+    }
+
+    /// Why an event is an anomaly is looked into only where it is one.
+    private func type(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
+        guard event.isAnomaly, !types.isEmpty,
+            let name = AnomalyTypes(types, features: scorer.loaded.model.featureNames)
+                .name(scorer.loaded.model.explain(Array(event.features)).contributions)
+        else { return writer.null() }
+        writer.raw(name)
+    }
+
+    /// The start of the newest window that holds a time. Windows begin at multiples of the slide since 1970.
+    static func windowStart(_ time: Int64, slide: Int64) -> Int64 {
+        let rest = time % slide
+        return time - (rest < 0 ? rest + slide : rest)
     }
 
     private func explain(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {

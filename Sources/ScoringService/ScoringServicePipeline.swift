@@ -181,12 +181,14 @@ final class ScoringServicePipeline {
             let hasEnded = remember(own, UnsafeRawBufferPointer(rebasing: text[own.entity]), set: model.set, isAnomaly)
             guard !own.isSilent else { return }
             let sure = confidence(score: score, threshold: model.threshold)
-            let record = head(own, in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            var record = head(own, in: text, now, score: score, isAnomaly: isAnomaly, confidence: sure)
+            let reason = isAnomaly ? lane.reason(row: row) : nil
+            if let reason { record.type = model.types.name(reason.contributions) }
             send(record, by: model.writer, reason: nil, topic: Topic.scores, own.partition)
             latencies.append(Double(now - own.producedAt) / 1000)
             if hasEnded { sendCleared(record, by: model.writer, own.partition) }
             guard isAnomaly else { return }
-            send(record, by: model.writer, reason: lane.reason(row: row), topic: Topic.anomalies, own.partition)
+            send(record, by: model.writer, reason: reason, topic: Topic.anomalies, own.partition)
             metrics.anomalies.add()
         }
     }

@@ -41,6 +41,7 @@ extension UseCase: CustomStringConvertible {
         case .score(let cut): lines.append("threshold: score \(cut)")
         case .falseAlerts(let alerts): lines.append("threshold: \(alerts) false alerts per entity and day")
         }
+        for type in types { lines.append("type \(type.name): \(type.features.joined(separator: ", "))") }
         lines.append("reply: \(reply.members.map(\.name).joined(separator: ", "))")
         lines.append("status: \(status.normal), \(status.anomaly)")
         let webhook = alerts.webhook == nil ? "" : ", to a webhook"

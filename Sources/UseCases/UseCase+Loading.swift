@@ -31,8 +31,7 @@ extension UseCase {
 
     private static let keys = [
         "name", "title", "description", "partitions", "event", "time", "silence", "features", "source", "training", "detector", "detectors",
-        "policies", "threshold", "reply",
-        "status", "alerts", "baseline", "metrics",
+        "policies", "threshold", "types", "reply", "status", "alerts", "baseline", "metrics",
     ]
 
     private static func make(_ bytes: [UInt8], file: String, folder: String) throws(YAMLError) -> UseCase {
@@ -56,7 +55,8 @@ extension UseCase {
             event: event, plan: features.plan, retention: features.retention, features: features.sets, source: source, training: training,
             detectors: detectors, detector: detector,
             threshold: try ThresholdSection(root["threshold"]),
-            reply: try ReplySection(root["reply"], schema: event.schema),
+            types: try root["types"].map { node throws(YAMLError) in try TypesSection(node, sets: features.plan.sets).types } ?? [],
+            reply: try ReplySection(root["reply"], schema: event.schema, sets: features.plan.sets),
             status: try StatusTexts(root["status"]),
             alerts: try AlertsSection(root["alerts"], sets: features.plan.sets),
             baseline: try root["baseline"].map { node throws(YAMLError) in try BaselineSection(node, schema: event.schema) },

@@ -1,3 +1,4 @@
+import Contracts
 import Features
 
 /// A use case: all that the suite must know to watch one stream, read from `services/usecases/<name>/usecase.yaml` and checked.
@@ -27,6 +28,8 @@ public struct UseCase: Sendable {
     /// Of the sets that have none of their own; where all have, the first set's.
     public let detector: DetectorSection
     public let threshold: ThresholdSection
+    /// What anomalies are called, in the order of the definition; empty where nobody named any.
+    public let types: [AnomalyType]
     /// The shape of the answer of `POST /predict`.
     public let reply: ReplySection
     public let status: StatusTexts

@@ -10,6 +10,7 @@ struct VyuhaCtlMain {
             [
                 Subcommand("up", "Runs the whole suite on this machine until Ctrl-C or --duration, and reports.") { UpCommand.run($0) },
                 Subcommand("status", "Shows lag, rates, models and entities of a use case.") { try StatusCommand.run($0) },
+                Subcommand("quality", "Computes precision and recall again from what `up --record` wrote.") { try QualityCommand.run($0) },
                 Subcommand("topics", "Creates or lists the topics of a use case: create, list.") { try TopicsCommand.run($0) },
                 Subcommand("models", "Looks after the model registry: list, show, diff, promote, challenge, rollback, delete, train.") {
                     try ModelsCommand.run($0)

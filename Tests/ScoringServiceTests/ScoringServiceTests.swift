@@ -73,9 +73,9 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         #expect(OnlineJoin(without, set: 0, redis: RedisSettings(port: 1), timeout: 1) == nil)
     }
 
-    private func useCaseWithoutHistory() throws -> UseCase {
+    private func useCaseWithoutHistory(_ change: (String) -> String = { $0 }) throws -> UseCase {
         try useCase { text in
-            text.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
+            change(text).split(separator: "\n", omittingEmptySubsequences: false).filter { line in
                 !["step:", "usual:", "gap:"].contains { line.contains($0) }
             }.joined(separator: "\n")
         }
@@ -167,6 +167,28 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         var predictor = try predictor(useCase, redis: settings)
         #expect(try reply(&predictor, event)["all"]?["level"]?.double == 4.5)
         #expect(try reply(&predictor, event.replacing("\"a\"", with: "\"b\""))["online_features"]?.string == "unknown-entity")
+    }
+
+    @Test("a reply names the newest window that holds the event, and the type of an anomaly alone") func windowAndType() throws {
+        let useCase = try useCaseWithoutHistory { text in
+            text.replacing("detector:", with: "  minute:\n    window: { length: 60s, slide: 10s }\n    level: mean(value)\ndetector:")
+                .replacing("reply:", with: "types: { heat: [value, hot] }\nreply:")
+                .replacing("reply: {", with: "reply: { from: $window_start, to: $window_end, type: $anomaly_type,")
+        }
+        var predictor = try predictor(useCase, redis: RedisSettings(port: 1))
+        let normal = #"{"sensor":"a","at":1767268817999,"value":5}"#
+        let usual = try reply(&predictor, normal)
+        #expect(usual["from"]?.integer == 1_767_268_810_000 && usual["to"]?.integer == 1_767_268_870_000)
+        // Far from the 0 to 10 of the training.
+        let odd = try reply(&predictor, normal.replacing("\"value\":5", with: "\"value\":99"))
+        #expect(odd["anomalous"]?.bool == true && odd["type"]?.string == "heat")
+        let all = try reply(&predictor, "[" + (1...9).map { normal.replacing("\"value\":5", with: "\"value\":\($0)") }.joined(separator: ",") + "]")
+        for index in 0..<9 {
+            let isTyped = all[index]?["type"]?.string == "heat"
+            #expect(isTyped == (all[index]?["anomalous"]?.bool == true))
+        }
+        let starts = [Int64(-1), 0, 9_999, 10_000].map { ReplyWriter.windowStart($0, slide: 10_000) }
+        #expect(starts == [-10_000, 0, 0, 10_000])
     }
 
     @Test("tokens are equal only where every byte is") func tokens() {

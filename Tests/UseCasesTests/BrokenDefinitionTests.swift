@@ -87,8 +87,16 @@ struct BrokenDefinitionTests {
         ("s: $score", "s: $scroe", "27:26: The reply does not know the placeholder `$scroe`; did you mean `$score`?"),
         (
             "s: $score", "s: $nothing_like_it",
-            "27:26: The reply does not know the placeholder `$nothing_like_it`; it is one of $entity, $score, $is_anomaly, $status, $confidence, $event_time, $model, $version, $features and $field.NAME."
+            "27:26: The reply does not know the placeholder `$nothing_like_it`; it is one of $entity, $score, $is_anomaly, $status, $confidence, $event_time, $model, $version, $anomaly_type, $features, $window_start, $window_end and $field.NAME."
         ),
+        ("s: $score", "s: $window_start", "27:26: No feature set has a window, so there is nothing for `$window_start` to say."),
+        ("threshold: { c", "types: { up: [vaule] }\nthreshold: { c", "26:15: There is no feature `vaule`; did you mean `value`?"),
+        (
+            "threshold: { c", "types: { up: [value], down: [long, value] }\nthreshold: { c",
+            "26:36: The feature `value` speaks for the type `up` already; name it once."
+        ),
+        ("threshold: { c", "types: { up: [] }\nthreshold: { c", "26:14: The type `up` names no feature."),
+        ("threshold: { c", "types: {}\nthreshold: { c", "26:8: `types` names no type; leave it out."),
         ("v: $field.value", "v: $field.vale", "27:37: The reply does not know the placeholder `$field.vale`; did you mean `$field.value`?"),
         (
             "v: $field.value", "v: $field.sensor",

@@ -46,6 +46,20 @@ struct UseCaseTests {
         #expect(useCase.metricPrefix == "test_case")
     }
 
+    @Test("a reply can name the newest window and the anomaly's type")
+    func windowAndType() throws {
+        let useCase = try UseCase.parse(
+            sound.replacing("source:\n", with: "  minute:\n    window: { length: 60s, slide: 10s }\n    mean: mean(value)\nsource:\n")
+                .replacing("threshold:", with: "types: { high: [value, long], odd: [mean] }\nthreshold:")
+                .replacing("reply: {", with: "reply: { from: $window_start, to: $window_end, type: $anomaly_type,"), file: "usecase.yaml")
+        #expect(
+            useCase.reply.members.prefix(3).map(\.value) == [
+                .windowStart(length: 60_000, slide: 10_000), .windowEnd(length: 60_000, slide: 10_000), .anomalyType,
+            ])
+        #expect(useCase.types.map(\.name) == ["high", "odd"])
+        #expect(useCase.types[0].features == ["value", "long"])
+    }
+
     @Test("what may be left out has a default")
     func defaults() throws {
         let useCase = try UseCase.parse(

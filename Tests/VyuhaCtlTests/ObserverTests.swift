@@ -42,6 +42,15 @@ struct ObserverTests {
         // An event without an id is named by its place.
         #expect(account.table.entry(of: IdentityHash.of("books.events-2-1"))?.marks.contains(.event) == true)
 
+        // The same figures come of what was recorded.
+        let seen = Judgement(account, observer.quality, baseline: facts.baseline)
+        let recorded = try RecordedRun(facts, folder: folder.path)
+        #expect(recorded.judgement(facts).members == seen.members)
+        #expect(recorded.judgement(facts).lines == seen.lines)
+        #expect(seen.lines.contains { $0.contains("1 of 1 found") } && seen.detection.judged == 3 && seen.baseline != nil)
+        #expect(recorded.unreadable == 1)
+        #expect(throws: CommandError.self) { try RecordedRun(facts, folder: folder.path + "/elsewhere") }
+
         let scores = try lines(folder.file("books.scores.jsonl"))
         #expect(scores.count == 5)
         #expect(scores[0]["value"]?["id"]?.string == "e:0")
@@ -67,12 +76,13 @@ struct ObserverTests {
         try send(topics.events, #"{"no":"id"}"#, partition: 2)
         for id in ["e:0", "e:1", "books.events-2-1"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
         for id in ["e:0", "e:1", "e:1", "books.events-2-1"] {
-            try send(topics.scores, #"{"id":"\#(id)","set":"s","score":0.9,"is_anomaly":\#(id == "e:1")}"#, partition: 0)
+            let judged = #""score":0.9,"is_anomaly":\#(id == "e:1"),"entity":"k","event_time":5000"#
+            try send(topics.scores, #"{"id":"\#(id)","set":"s",\#(judged)}"#, partition: 0)
         }
         try send(topics.scores, "not json")
         try send(topics.anomalies, #"{"id":"e:1","set":"s"}"#)
         try send(topics.alerts, #"{"id":"e:1","title":"Zone 1","text":"t","alerted_at":5}"#)
-        try send(topics.labels, #"{"id":"e:1","label":1,"ignore":false}"#)
+        try send(topics.labels, #"{"id":"e:1","label":1,"ignore":false,"entity":"k","event_time":5000,"kind":"odd"}"#)
         let dead = try #require(topics.all.firstIndex(of: topics.deadLetter))
         batch.append(topic: dead, partition: 1, key: [0xff], value: nil)
         batch.header("id", "e:2")

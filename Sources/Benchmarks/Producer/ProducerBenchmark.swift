@@ -1,10 +1,11 @@
 import Glibc
 import JSON
 import KafkaClient
+import RedisClient
 import ServiceKit
 
 /// How many events the producer makes, or reads from files, per second of its own CPU time, and how well it keeps a rate. The broker is in this
-/// process, the producer in another, so that only the producer's work counts.
+/// process, the producer in another, and its positions in a Redis of their own, so that only the producer's work counts.
 struct ProducerBenchmark {
     /// Events a case.
     private let events: Int
@@ -28,13 +29,20 @@ struct ProducerBenchmark {
         var template = Array("/tmp/vyuha-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw BenchmarkError("No temporary folder can be made.") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer { for name in ["rows.csv", "rows.jsonl", "producer.log"] { unlink(folder + "/" + name) } }
-        defer { rmdir(folder) }
+        defer {
+            for name in ["rows.csv", "rows.jsonl", "producer.log", "redis.log"] { unlink(folder + "/" + name) }
+            rmdir(folder)
+        }
         let name = definition.split(separator: "/").last.map(String.init) ?? definition
         let topics = ["events", "labels", "dead-letter"].map { TopicSpec(name: "\(name).\($0)", partitions: 8) }
         let broker = try EmbeddedBroker(topics: topics)
         defer { broker.close() }
-        let bench = Bench(definition: definition, broker: broker.bootstrapServers, topic: topics[0].name, folder: folder)
+        let port = try freePort()
+        let redis = try Child(
+            "redis-server", ["redis-server", "--bind", "127.0.0.1", "--port", "\(port)", "--save", ""], log: folder + "/redis.log")
+        defer { redis.stop() }
+        let bench = Bench(
+            definition: definition, broker: broker.bootstrapServers, redis: "redis://127.0.0.1:\(port)", topic: topics[0].name, folder: folder)
 
         _ = try bench.run(["--to", folder + "/rows.csv", "--part", "stream", "--limit", "\(events)"])
         try Self.writeLines(from: folder + "/rows.csv", to: folder + "/rows.jsonl")
@@ -61,6 +69,7 @@ struct ProducerBenchmark {
     private struct Bench {
         let definition: String
         let broker: String
+        let redis: String
         let topic: String
         let folder: String
 
@@ -70,10 +79,12 @@ struct ProducerBenchmark {
             defer { free(own) }
             let path = String(cString: own)
             let program = path[..<(path.lastIndex(of: "/") ?? path.startIndex)] + "/producer"
+            // Every run starts at the beginning of its source.
+            if try events() > 0 { _ = try RedisClient(try RedisSettings(url: redis)).command("FLUSHALL") }
             let (before, usedBefore) = (try events(), Self.childSeconds())
             let child = try Child(
                 "producer", [String(program), "--use-case", definition] + arguments,
-                environment: ["KAFKA_BOOTSTRAP_SERVERS": broker, "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1", "REDIS_URL": ""],
+                environment: ["KAFKA_BOOTSTRAP_SERVERS": broker, "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1", "REDIS_URL": redis],
                 log: folder + "/producer.log")
             _ = try child.finish()
             return (try events() - before, Self.childSeconds() - usedBefore)

@@ -192,7 +192,10 @@ enum OpenAPIDocument {
                 case .isAnomaly: ["type": "boolean"]
                 case .status: ["type": "string", "enum": [.string(useCase.status.normal), .string(useCase.status.anomaly)]]
                 case .eventTime: ["type": "integer", "description": "Milliseconds since 1970."]
+                case .windowStart, .windowEnd:
+                    ["type": "integer", "description": "Of the newest window that holds the event, milliseconds since 1970."]
                 case .version: ["type": "integer"]
+                case .anomalyType: ["type": ["string", "null"], "enum": .array(useCase.types.map { .string($0.name) } + [.null])]
                 case .model: ["type": "string"]
                 case .features: byFeature("What the model saw.")
                 case .field: ["type": ["number", "null"]]

@@ -9,6 +9,7 @@ final class StreamModel {
     /// Features of the set.
     let width: Int
     let writer: ScoreRecordWriter
+    let types: AnomalyTypes
     let threshold: Threshold
     let needsState: Bool
     var scorer: ModelScorer
@@ -21,6 +22,7 @@ final class StreamModel {
         threshold = loaded.model.threshold
         needsState = loaded.model.needsState
         scorer = ModelScorer(loaded.model)
+        types = AnomalyTypes(useCase.types, features: loaded.model.featureNames)
         writer = ScoreRecordWriter(
             set: info.name, features: loaded.model.featureNames, statusNormal: useCase.status.normal, statusAnomaly: useCase.status.anomaly,
             model: loaded.name, version: loaded.version)
