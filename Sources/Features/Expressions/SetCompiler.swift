@@ -21,7 +21,8 @@ final class SetCompiler {
     /// Where in a window set an expression stands.
     private enum Level { case event, window, column }
 
-    private static let maximumDepth = 500
+    /// Deeper would not fit on the stack of every thread, in a debug build least of all.
+    private static let maximumDepth = 250
 
     init(schema: EventSchema, set: FeatureSetDefinition, zones: @escaping ZoneLookup, event: EventProgramBuilder) throws(FeaturePlanError) {
         self.schema = schema
