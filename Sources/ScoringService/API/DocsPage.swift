@@ -27,7 +27,7 @@ enum DocsPage {
         fieldset { border: 1px solid var(--line); border-radius: 8px; margin: 0; padding: 10px 14px 14px; }
         legend { font-weight: 600; padding: 0 6px; }
         .field { display: grid; grid-template-columns: 150px minmax(0, 1fr); align-items: center; gap: 2px 10px; margin: 5px 0; }
-        .field small { grid-column: 2; color: GrayText; } .field .wrong { color: var(--bad); }
+        .field label { overflow-wrap: anywhere; } .field small { grid-column: 2; color: GrayText; } .field .wrong { color: var(--bad); }
         label b { color: var(--bad); font-weight: 400; }
         input, select, textarea { width: 100%; padding: 5px 7px; border: 1px solid var(--line); border-radius: 5px; background: Field; color: FieldText; }
         input[type=checkbox] { width: auto; }
