@@ -27,7 +27,7 @@ struct ProducerTests {
             let second = try producer.send(numbered("t", 100..<200))
             #expect(first < second)
             #expect(try producer.send(OutgoingBatch(topics: ["t"])) == second)
-            try producer.waitForDelivery(of: second, timeout: 10_000)
+            try producer.waitForDelivery(of: second, timeout: 60_000)
             #expect(producer.delivered == second)
             #expect(producer.outstanding == 0)
             #expect(try cluster.reader(of: "t").readNumbers(200) == Array(0..<200))
@@ -47,7 +47,7 @@ struct ProducerTests {
             let waited = try #require(failure { try producer.waitForDelivery(of: ticket, timeout: 200) })
             #expect(waited.name == "_TIMED_OUT" && waited.isRetryable)
             cluster.broker.setUp()
-            try producer.waitForDelivery(of: ticket, timeout: 15_000)
+            try producer.waitForDelivery(of: ticket, timeout: 60_000)
             #expect(try consumer.readNumbers(100) == Array(100..<200))
         }
     }
@@ -59,10 +59,10 @@ struct ProducerTests {
             // Long enough for the first record on a machine that is busy with every other test.
             let producer = try KafkaProducer(cluster.settings, properties: ["message.timeout.ms": "10000"])
             let good = try producer.send(numbered("t", 0..<1))
-            try producer.waitForDelivery(of: good, timeout: 10_000)
+            try producer.waitForDelivery(of: good, timeout: 60_000)
             cluster.broker.setDown()
             let ticket = try producer.send(numbered("t", 1..<4))
-            let failed = try #require(failure { try producer.flush(timeout: 40_000) })
+            let failed = try #require(failure { try producer.flush(timeout: 60_000) })
             #expect(failed.failedDeliveries == 3)
             #expect(failed.name == "_MSG_TIMED_OUT")
             #expect(producer.delivered == good)
@@ -71,7 +71,7 @@ struct ProducerTests {
             #expect(producer.clearFailures() == 3)
             cluster.broker.setUp()
             try producer.send(numbered("t", 5..<6))
-            try producer.flush(timeout: 15_000)
+            try producer.flush(timeout: 60_000)
         }
     }
 
@@ -89,7 +89,7 @@ struct ProducerTests {
             #expect(producer.outstanding == 100)
             cluster.broker.setUp()
             let ticket = try producer.send(batch, from: index)
-            try producer.waitForDelivery(of: ticket, timeout: 10_000)
+            try producer.waitForDelivery(of: ticket, timeout: 60_000)
             #expect(try cluster.reader(of: "t").readNumbers(1000) == Array(0..<1000))
         }
     }
@@ -101,7 +101,7 @@ struct ProducerTests {
             let producer = try KafkaProducer(cluster.settings)
             let failed = failure {
                 try producer.send(numbered("t", 0..<1, partition: 7))
-                try producer.flush(timeout: 10_000)
+                try producer.flush(timeout: 60_000)
             }
             #expect(failed?.name == "_UNKNOWN_PARTITION")
         }

@@ -18,7 +18,7 @@ struct RoundTripTests {
             batch.header("empty", "")
             batch.append(topic: 0, partition: 0, key: [], value: [0], timestamp: 7)
             try producer.send(batch)
-            try producer.flush(timeout: 10_000)
+            try producer.flush(timeout: 60_000)
             let read = try cluster.reader(of: "t").read(4)
             #expect(
                 read == [
@@ -118,7 +118,7 @@ struct RoundTripTests {
             #expect(!refused.isRetryable)
             #expect(refused.topicPartition == TopicPartition("t", 0))
             let rest = try producer.send(batch, from: 2)
-            try producer.waitForDelivery(of: rest, timeout: 10_000)
+            try producer.waitForDelivery(of: rest, timeout: 60_000)
             #expect(try cluster.reader(of: "t").read(2).map { $0.value?.count } == [2 << 20, 1])
         }
     }

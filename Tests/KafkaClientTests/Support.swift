@@ -42,7 +42,7 @@ func milliseconds() -> Int {
 }
 
 /// Calls `step` until it says true; false when the time is over.
-func until(_ limit: Int = 15_000, _ step: () throws -> Bool) rethrows -> Bool {
+func until(_ limit: Int = 60_000, _ step: () throws -> Bool) rethrows -> Bool {
     let end = milliseconds() + limit
     while milliseconds() < end { if try step() { return true } }
     return false
