@@ -5,16 +5,32 @@ public struct EventTimeRules: Sendable, Equatable {
     /// How much longer a window stays open: it is emitted, once, when the watermark has passed its end by this. An event that is older
     /// than the watermark minus this is late. 0 or more.
     public var allowedLateness: Int64
+    /// How far apart, at most, partitions close windows of the same end: each waits a share of this on top of the allowed lateness, the same
+    /// share always. Many entities' windows then do not fall due in one instant. 0 or more.
+    public var closeSpread: Int64
     /// How far ahead of its Kafka timestamp an event's time may be. Nil: not judged.
     public var maximumFuture: Int64?
     /// Entities that one partition remembers; for one more, the least recently seen leaves. 1...4,000,000.
     public var maximumEntities: Int
 
-    public init(outOfOrderness: Int64 = 0, allowedLateness: Int64 = 0, maximumFuture: Int64? = 300_000, maximumEntities: Int = 100_000) {
+    public init(
+        outOfOrderness: Int64 = 0, allowedLateness: Int64 = 0, closeSpread: Int64 = 0, maximumFuture: Int64? = 300_000,
+        maximumEntities: Int = 100_000
+    ) {
         self.outOfOrderness = outOfOrderness
         self.allowedLateness = allowedLateness
+        self.closeSpread = closeSpread
         self.maximumFuture = maximumFuture
         self.maximumEntities = maximumEntities
+    }
+
+    /// How long after the newest event of a partition an older one may still come, in any of them.
+    public var longestDelay: Int64 { outOfOrderness + allowedLateness + closeSpread }
+
+    /// The allowed lateness in one partition. Multiples of the golden ratio's fraction lie evenly between 0 and 1, however many there are.
+    func lateness(in partition: Int32) -> Int64 {
+        let share = (Double(partition) * 0.618_033_988_749_894_9).truncatingRemainder(dividingBy: 1)
+        return allowedLateness + Int64(Double(closeSpread) * share)
     }
 }
 
@@ -55,8 +71,8 @@ public struct FeaturePlan: Sendable {
             throw fail(nil, "A use case has between 1 and \(Self.maximumSets) feature sets.")
         }
         guard (0...Self.maximumWindow).contains(time.outOfOrderness), (0...Self.maximumWindow).contains(time.allowedLateness),
-            time.maximumFuture.map({ (0...Self.maximumWindow).contains($0) }) ?? true
-        else { throw fail(nil, "Out-of-orderness, allowed lateness and maximum future lie between 0 and 366 days.") }
+            (0...Self.maximumWindow).contains(time.closeSpread), time.maximumFuture.map({ (0...Self.maximumWindow).contains($0) }) ?? true
+        else { throw fail(nil, "Out-of-orderness, allowed lateness, close spread and maximum future lie between 0 and 366 days.") }
         guard (1...4_000_000).contains(time.maximumEntities) else {
             throw fail(nil, "The maximum number of entities lies between 1 and 4000000.")
         }

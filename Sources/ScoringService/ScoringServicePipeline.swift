@@ -77,7 +77,7 @@ final class ScoringServicePipeline {
             service, redis: settings.common.redis,
             store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "scoring-service") },
             interval: Double(settings.snapshotInterval) / 1000, idleAfter: 0,
-            make: { ScorerState(library, shared: shared, entityLimit: limit) },
+            make: { _ in ScorerState(library, shared: shared, entityLimit: limit) },
             advance: { [unowned self] owned, generation, _ in try swap(owned, generation) })
         self.partitions = partitions
         let loop = ConsumerLoop(

@@ -28,7 +28,8 @@ struct ScoringServiceSettings: ServiceSettings {
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
         snapshotInterval =
-            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of the state.") ?? 10_000
+            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between two snapshots of a partition's state.")
+            ?? 10_000
         entityLimit = reader.integer(
             "VYUHA_STATE_ENTITIES", default: 10_000, in: 8...1_000_000, unit: "entities",
             "Most entities of one partition that a learning model remembers; the others start anew.")

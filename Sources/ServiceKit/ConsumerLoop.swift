@@ -50,6 +50,8 @@ public final class ConsumerLoop {
     private var settled: [TopicPartition: Int64] = [:]
     /// What was last sent to be committed; the answers come later.
     private var sent: [TopicPartition: Int64] = [:]
+    /// Whose state was stored last.
+    private var turn: TopicPartition?
     private var failedCommits = 0
     private var rebalanceError: (any Error)?
     private var lastCommit = Clock.monotonicSeconds
@@ -108,8 +110,9 @@ public final class ConsumerLoop {
             if !batch.isEmpty { try carryThrough(batch, consumer, handle) }
             try tick(consumer)
             let now = Clock.monotonicSeconds
-            if let owner, now - lastSettled >= owner.interval {
-                try settle(consumer, owner, isLast: false)
+            // One partition at a time, in turn: storing all of them at once would hold up every event for as long as that takes.
+            if let owner, now - lastSettled >= owner.interval / Double(max(1, assigned.count)) {
+                try settle(consumer, owner)
             } else if now - lastCommit >= Self.commitInterval {
                 try commit(consumer, wait: false)
             }
@@ -282,7 +285,8 @@ public final class ConsumerLoop {
     }
 
     /// Commits for certain, then lets the owner store its state, which must never cover more than what is committed.
-    private func settle(_ consumer: KafkaConsumer, _ owner: any PartitionOwner, isLast: Bool) throws {
+    /// - Parameter leaving: the partitions to store because they leave; nil: the one whose turn it is.
+    private func settle(_ consumer: KafkaConsumer, _ owner: any PartitionOwner, leaving: [TopicPartition]? = nil) throws {
         lastSettled = Clock.monotonicSeconds
         if transactions == nil {
             // A commit that was not waited for may have failed, as during a rebalance: everything is committed once more.
@@ -290,9 +294,18 @@ public final class ConsumerLoop {
             settled.removeAll(keepingCapacity: true)
             try commit(consumer, wait: true)
         }
-        guard pending.isEmpty, !settled.isEmpty else { return }
-        try owner.committed(settled, isLast: isLast)
-        settled.removeAll(keepingCapacity: true)
+        guard pending.isEmpty else { return }
+        for place in leaving ?? nextTurn().map({ [$0] }) ?? [] {
+            guard let offset = settled.removeValue(forKey: place) else { continue }
+            try owner.committed(place, offset)
+        }
+    }
+
+    /// The next partition in order of which something was committed since its state was stored.
+    private func nextTurn() -> TopicPartition? {
+        let due = settled.keys.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+        turn = due.first { place in turn.map { ($0.topic, $0.partition) < (place.topic, place.partition) } ?? true } ?? due.first
+        return turn
     }
 
     /// Runs inside a poll, which cannot throw what is not Kafka's: an error is kept and ends the loop right after.
@@ -308,7 +321,7 @@ public final class ConsumerLoop {
                 service.log.info("partitions assigned", ["added": added.count, "now": assigned.count])
                 return starts
             case .revoked(let removed):
-                if let owner { try settle(consumer, owner, isLast: true) } else { try commit(consumer, wait: true) }
+                if let owner { try settle(consumer, owner, leaving: removed) } else { try commit(consumer, wait: true) }
                 leave(removed)
                 service.log.info("partitions handed over", ["removed": removed.count, "now": assigned.count])
             case .lost(let removed):

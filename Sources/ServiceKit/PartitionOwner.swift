@@ -14,13 +14,12 @@ public protocol PartitionOwner: AnyObject {
     func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset]
     /// What is stored with a committed offset, for the next owner: comes back in `take`.
     func metadata(of partition: TopicPartition, at offset: Int64) -> String?
-    /// The offsets are committed and every effect before them is durable: the moment to store state.
-    /// - Parameter isLast: the partitions are about to leave, so what is not stored now must be rebuilt by the next owner.
-    func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws
+    /// The offset is committed and every effect before it is durable: the moment to store the partition's state.
+    func committed(_ partition: TopicPartition, _ offset: Int64) throws
     /// The partitions belong to somebody else.
     func left(_ partitions: [TopicPartition])
     /// Called between batches, at least every poll timeout: what wall-clock time decides.
     func tick() throws
-    /// Seconds between two calls of `committed` in steady operation.
+    /// Seconds between two calls of `committed` for one partition in steady operation.
     var interval: Double { get }
 }

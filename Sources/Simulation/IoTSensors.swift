@@ -1,7 +1,7 @@
 /// Sensors in buildings, one reading a second each: temperature, humidity, pressure and vibration, some of them faulty.
 ///
 /// A healthy reading follows the hour of the day (warmest in the afternoon) and the weekend (half the daily swing), wanders slowly, and carries
-/// its sensor's noise. The clock of a sensor that sends once a second or less tells whole seconds.
+/// its sensor's noise. Sensors send one after the other, evenly over the interval.
 ///
 /// **Faults.** Each sensor has one weakness (`SensorFault`), drawn from its seed, and shows it for exactly `anomalyRate` of its time. The
 /// sensors' schedules are spread evenly, so that the share of each kind holds in a minute of thousands of sensors as in a day. Sizes
@@ -24,13 +24,10 @@ public struct IoTSensors: Simulator {
     private var next = 0
     private var round: Int64 = 0
     private let step: SensorStep
-    /// Milliseconds to which a reading's time is cut.
-    private let resolution: Int64
 
     /// Ranges are checked by `Simulators.make`; a share of 0 breaks nothing.
     init(_ settings: SimulatorSettings) {
         self.settings = settings
-        resolution = settings.interval % 1_000 == 0 ? 1_000 : 1
         step = SensorStep(seconds: Double(settings.interval) / 1_000, anomalyRate: settings.anomalyRate, kinds: settings.kinds)
         sensors = []
         sensors.reserveCapacity(settings.entities)
@@ -39,9 +36,7 @@ public struct IoTSensors: Simulator {
 
     public mutating func next(into event: inout SimulatedEvent) {
         let index = next
-        let time = settings.start + round * settings.interval + Int64(index) * settings.interval / Int64(sensors.count)
-        let late = time % resolution
-        event.eventTime = time - (late < 0 ? late + resolution : late)
+        event.eventTime = settings.start + round * settings.interval + Int64(index) * settings.interval / Int64(sensors.count)
         let reading = sensors[index].advance(step, at: Double(event.eventTime) / 1_000)
         event.entity = index
         event.sequence = round

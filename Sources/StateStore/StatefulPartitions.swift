@@ -72,7 +72,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     private let service: Service
     private let client: RedisClient
     private let store: StateStore
-    private let make: () -> State
+    private let make: (Int32) -> State
     /// Carries out an advance of event time and makes its effects durable; `silently` when they already are.
     private let advance: (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
     private var owned: [OwnedPartition<State>?] = []
@@ -83,11 +83,11 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     private let rebuilt: Counter
 
     /// - Parameters:
-    ///   - interval: seconds between snapshots.
+    ///   - interval: seconds between two snapshots of a partition.
     ///   - idleAfter: milliseconds without a record after which a partition counts as idle.
     public init(
         _ service: Service, redis: RedisSettings, store: (RedisClient) -> StateStore, interval: Double, idleAfter: Int64,
-        make: @escaping () -> State, advance: @escaping (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
+        make: @escaping (Int32) -> State, advance: @escaping (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
     ) {
         self.service = service
         client = RedisClient(redis)
@@ -98,7 +98,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
         self.advance = advance
         snapshots = service.metrics.counter("vyuha_snapshots_total", "Snapshots of a partition's state that were stored.")
         snapshotBytes = service.metrics.counter("vyuha_snapshot_bytes_total", "Bytes of state in those snapshots, before compression.")
-        snapshotSeconds = service.metrics.histogram("vyuha_snapshot_seconds", "Time to store the snapshots of all partitions.")
+        snapshotSeconds = service.metrics.histogram("vyuha_snapshot_seconds", "Time to store the snapshot of a partition.")
         rebuilt = service.metrics.counter("vyuha_state_rebuilds_total", "Partitions whose state was rebuilt from Kafka.")
     }
 
@@ -150,7 +150,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
             let floor = max(place.offset, 0)
             let (token, snapshot, problem) = try retrying { _ throws(RedisError) in try self.store.take(partition) }
             if let problem { service.log.warning("stored state is not used", ["partition": partition, "problem": problem]) }
-            var state = make()
+            var state = make(partition)
             var start = floor
             var advances = snapshot?.advances ?? []
             var parts = 0
@@ -168,7 +168,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
                         if let note = place.metadata { state.resume(note) }
                     } catch {
                         service.log.warning("stored state is not used", ["partition": partition, "problem": "\(error)"])
-                        state = make()
+                        state = make(partition)
                         start = rebuildStart(place, state)
                     }
                 }
@@ -199,12 +199,10 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
         return owned.state.rebuildNote
     }
 
-    public func committed(_ offsets: [TopicPartition: Int64], isLast: Bool) throws {
+    public func committed(_ partition: TopicPartition, _ offset: Int64) throws {
+        guard let owned = find(partition.partition), owned.isDirty, owned.next == offset else { return }
         let start = Clock.monotonicSeconds
-        for (place, offset) in offsets {
-            guard let owned = find(place.partition), owned.isDirty, owned.next == offset else { continue }
-            try snapshot(owned, at: offset)
-        }
+        try snapshot(owned, at: offset)
         snapshotSeconds.observe(Clock.monotonicSeconds - start)
     }
 

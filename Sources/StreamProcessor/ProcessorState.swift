@@ -9,8 +9,8 @@ final class ProcessorState: PartitionStateful {
     /// Marks for one longest window: the finer, the fewer events are read in vain.
     private static let marksPerWindow: Int64 = 16
 
-    init(_ plan: FeaturePlan) {
-        partition = PartitionState(plan: plan)
+    init(_ plan: FeaturePlan, partition number: Int32 = 0) {
+        partition = PartitionState(plan: plan, partition: number)
         judgesSilence = plan.silence != nil
         marks = Self.marks(plan, (0, nil))
     }

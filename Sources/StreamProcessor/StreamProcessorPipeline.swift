@@ -58,7 +58,7 @@ final class StreamProcessorPipeline {
                 service, redis: settings.common.redis,
                 store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
                 interval: Double(settings.snapshotInterval) / 1000, idleAfter: Int64(settings.idleTimeout),
-                make: { ProcessorState(useCase.plan) }, advance: { [unowned self] in try advance($0, to: $1, silently: $2) })
+                make: { ProcessorState(useCase.plan, partition: $0) }, advance: { [unowned self] in try advance($0, to: $1, silently: $2) })
         }
         let loop = ConsumerLoop(
             settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",

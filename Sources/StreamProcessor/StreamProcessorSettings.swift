@@ -22,7 +22,8 @@ struct StreamProcessorSettings: ServiceSettings {
         maximumEventBytes = reader.integer(
             "VYUHA_MAX_EVENT_BYTES", default: 1 << 20, in: 64...(16 << 20), unit: "bytes", "Largest event that is read.")
         snapshotInterval =
-            reader.duration("VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between snapshots of windows and histories.")
+            reader.duration(
+                "VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between two snapshots of a partition's windows and histories.")
             ?? 10_000
         idleTimeout =
             reader.duration(

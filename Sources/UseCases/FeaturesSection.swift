@@ -64,7 +64,7 @@ struct FeaturesSection {
     /// State that was lost is rebuilt from the events that Kafka still has, so a window must be over before its first events are gone.
     private static func checkRetention(_ entry: YAMLEntry, _ scope: FeatureScope, _ rules: EventTimeRules, _ retention: Int64?) throws(YAMLError) {
         guard case .window(let length, _) = scope, let node = try entry.value.mapping()["window"] else { return }
-        let needed = length + rules.outOfOrderness + rules.allowedLateness
+        let needed = length + rules.longestDelay
         guard needed > retention ?? usualRetention else { return }
         let kept = YAMLNode.durationText(retention ?? usualRetention)
         throw (try node.mapping().required("length")).error(
@@ -106,11 +106,12 @@ struct FeaturesSection {
     }
 
     private static func rules(_ node: YAMLNode) throws(YAMLError) -> (EventTimeRules, retention: Int64?) {
-        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "maximum_future", "maximum_entities", "retention"])
+        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "close_spread", "maximum_future", "maximum_entities", "retention"])
         var rules = EventTimeRules()
         let range = 0...FeaturePlan.maximumWindow
         if let node = keys["out_of_orderness"] { rules.outOfOrderness = try node.milliseconds(range) }
         if let node = keys["allowed_lateness"] { rules.allowedLateness = try node.milliseconds(range) }
+        if let node = keys["close_spread"] { rules.closeSpread = try node.milliseconds(range) }
         if let node = keys["maximum_future"] {
             rules.maximumFuture = (try? node.string()) == "any" ? nil : try node.milliseconds(range)
         }

@@ -46,7 +46,9 @@ struct UpSettings {
         kafka = reader.optionalKafka("Without it, a broker inside this process.")
         redis = reader.optionalRedis("Without it, a private redis-server.")
         guard let useCase else { return nil }
-        facts = RunFacts(useCase)
+        var facts = RunFacts(useCase)
+        if kafka == nil { facts.partitions = min(facts.partitions, RunFacts.embeddedPartitions) }
+        self.facts = facts
         self.rate = rate ?? facts.rate
     }
 }

@@ -176,6 +176,37 @@ struct WindowTests {
         }
     }
 
+    @Test("partitions close windows of one end at times of their own, with the same vectors, no later than the close spread says")
+    func closeSpread() throws {
+        let set = FeatureSetDefinition(name: "w", scope: .window(length: 10_000, slide: 10_000), features: [FeatureDefinition("n", "count()")])
+        let rules = EventTimeRules(outOfOrderness: 500, allowedLateness: 1_000, closeSpread: 800)
+        let plan = try FeaturePlan(schema: try streamSchema(), sets: [set], time: rules)
+        func delay(_ partition: Int32, through snapshot: Bool = false) throws -> Int64 {
+            var state = PartitionState(plan: plan, partition: partition)
+            var emissions = Emissions()
+            for time in stride(from: Int64(0), through: 20_000, by: 10) {
+                if snapshot, time == 5_000 {
+                    var bytes: [UInt8] = []
+                    state.writeSnapshot(.full, into: &bytes)
+                    state = PartitionState(plan: plan, partition: partition)
+                    try state.restore(bytes)
+                }
+                let row = [0, Double(time), 1, 0]
+                #expect(state.apply(row: row, entity: [97], eventTime: time, into: &emissions) == .applied)
+                guard let window = emissions.items.first else { continue }
+                #expect(window.end == 10_000 && emissions.vector(of: window) == [1_000])
+                return time - window.end - rules.outOfOrderness - rules.allowedLateness
+            }
+            Issue.record("no window was closed")
+            return 0
+        }
+        let delays = try (0..<32).map { try delay($0) }
+        #expect(delays[0] == 0 && delays.allSatisfy { (0...800).contains($0) })
+        // Evenly: no hundred milliseconds have more than a fifth of the partitions.
+        for from in stride(from: Int64(0), to: 800, by: 100) { #expect(delays.count { (from..<from + 100).contains($0) } <= 6) }
+        #expect(try delay(5, through: true) == delays[5])
+    }
+
     private func modulo(_ a: Int64, _ b: Int64) -> Int64 { ((a % b) + b) % b }
 
     private func textCode(_ text: String) throws -> Double { Double(String(text.dropFirst())) ?? 0 }

@@ -51,7 +51,7 @@ private final class Scorer {
         reader = try FeatureRecordReader(sets: useCase.recordSets)
         partitions = StatefulPartitions(
             service, redis: redis, store: { StateStore($0, keys: RedisKeys(useCase: "state-case"), service: "scoring-service") }, interval: 1,
-            idleAfter: 0, make: { ScorerState(library, shared: shared, entityLimit: entityLimit) },
+            idleAfter: 0, make: { _ in ScorerState(library, shared: shared, entityLimit: entityLimit) },
             advance: { owned, generation, _ in try owned.state.go(to: generation) })
     }
 
@@ -61,7 +61,7 @@ private final class Scorer {
         try partitions.take([PartitionOffset(place, committed)])[0].offset
     }
 
-    func commit(_ offset: Int64) throws { try partitions.committed([place: offset], isLast: false) }
+    func commit(_ offset: Int64) throws { try partitions.committed(place, offset) }
 
     /// - Returns: version and score of each record that has an effect, by offset.
     func score(_ offsets: Range<Int64>, batch: Int64 = 7) throws -> [Int64: Outcome] {

@@ -53,6 +53,52 @@ import Testing
         #expect(committed.map(\.offset) == [250, 250, 250, 250])
     }
 
+    @Test("the state of partitions is stored one at a time, in turn, and whatever leaves is stored when it leaves")
+    func storesInTurn() throws {
+        let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 4)])
+        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let (common, service) = try Self.service(broker)
+        let owner = TurnOwner()
+        let done = Mutex(false)
+        Threads.start("loop") {
+            let loop = ConsumerLoop(common, service, topics: ["t"], group: "g", batch: 100, owner: owner)
+            do { try loop.run { _ in } } catch { Issue.record(error) }
+            done.withLock { $0 = true }
+        }
+        var batch = OutgoingBatch(topics: ["t"])
+        #expect(
+            withDeadline(60) {
+                // Every partition always has something new.
+                batch.removeAll()
+                for partition in 0..<Int32(4) { batch.append(topic: 0, partition: partition, key: nil, value: [1]) }
+                do { try producer.send(batch) } catch { Issue.record(error) }
+                return owner.stored.withLock { stored in (0..<4).allSatisfy { place in stored.count { $0.partition == place } >= 3 } }
+            })
+        service.life.stop()
+        #expect(withDeadline(60) { done.withLock { $0 } })
+        let stored = owner.stored.withLock { $0 }
+        // The last words of each partition cover all of it.
+        let admin = try KafkaAdmin(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        for place in try admin.committed(group: "g", (0..<4).map { TopicPartition("t", $0) }, timeout: 5_000) {
+            #expect(stored.last { $0.partition == place.topicPartition.partition }?.offset == place.offset)
+        }
+    }
+
+    /// Notes which partition was stored when; `@unchecked` because the loop's thread and the test's only share the mutex.
+    private final class TurnOwner: PartitionOwner, @unchecked Sendable {
+        let stored = Mutex<[(partition: Int32, offset: Int64)]>([])
+        let interval = 0.2
+
+        func check(_ topic: String, partitions: Int) {}
+        func take(_ committed: [PartitionOffset]) -> [PartitionOffset] {
+            committed.map { PartitionOffset($0.topicPartition, max(0, $0.offset)) }
+        }
+        func metadata(of partition: TopicPartition, at offset: Int64) -> String? { nil }
+        func committed(_ partition: TopicPartition, _ offset: Int64) { stored.withLock { $0.append((partition.partition, offset)) } }
+        func left(_ partitions: [TopicPartition]) {}
+        func tick() {}
+    }
+
     @Test("an error that will not pass ends the loop and is told")
     func permanentError() throws {
         struct Broken: Error {}

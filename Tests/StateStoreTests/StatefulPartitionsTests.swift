@@ -51,7 +51,7 @@ import Testing
         return StatefulPartitions(
             service, redis: try RedisSettings(url: server.url), store: { StateStore($0, keys: keys, service: "s") }, interval: 1,
             idleAfter: 1_000_000,
-            make: { Tally() }, advance: { _, _, _ in })
+            make: { _ in Tally() }, advance: { _, _, _ in })
     }
 
     /// Applies records with these keys from an offset on, and commits them.
@@ -61,7 +61,7 @@ import Testing
             owned.state.add(key)
             partitions.applied(owned, offset + Int64(index))
         }
-        try partitions.committed([place: offset + Int64(keys.count)], isLast: false)
+        try partitions.committed(place, offset + Int64(keys.count))
     }
 
     private func counts(_ partitions: StatefulPartitions<Tally>) -> [UInt8: UInt8] {

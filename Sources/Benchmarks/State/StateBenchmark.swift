@@ -126,7 +126,7 @@ struct StateBenchmark {
             name: "bench", log: Logger(service: "bench", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
         return StatefulPartitions(
             service, redis: url, store: { StateStore($0, keys: RedisKeys(useCase: "bench"), service: "bench") },
-            interval: Double(settings.interval), idleAfter: .max, make: { State(plan) }, advance: { _, _, _ in })
+            interval: Double(settings.interval), idleAfter: .max, make: { _ in State(plan) }, advance: { _, _, _ in })
     }
 
     private func apply(_ count: Int, _ load: inout Load, to owner: StatefulPartitions<State>) throws {
@@ -147,7 +147,7 @@ struct StateBenchmark {
 
     private func store(_ owner: StatefulPartitions<State>, _ places: [TopicPartition], _ load: Load) throws -> (wall: Double, own: Double) {
         let (wall, cpu) = (Clock.monotonicSeconds, threadSeconds)
-        try owner.committed(Dictionary(uniqueKeysWithValues: zip(places, load.offsets)), isLast: false)
+        for (place, offset) in zip(places, load.offsets) { try owner.committed(place, offset) }
         return (Clock.monotonicSeconds - wall, threadSeconds - cpu)
     }
 

@@ -8,6 +8,9 @@ struct PartitionCore {
     }
 
     let plan: FeaturePlan
+    let partition: Int32
+    /// Milliseconds for which this partition keeps a window open behind the watermark.
+    private let lateness: Int64
     let program: EventProgram
     var table: EntityTable
     var windows: [WindowSet]
@@ -39,8 +42,10 @@ struct PartitionCore {
     /// End of the next window to close, over all sets.
     private var nextEnd: Int64 = .max
 
-    init(_ plan: FeaturePlan) {
+    init(_ plan: FeaturePlan, _ partition: Int32) {
         self.plan = plan
+        self.partition = partition
+        lateness = plan.time.lateness(in: partition)
         program = plan.event
         registers = program.template
         var words = EntityTable.Word.count + program.previous.count
@@ -65,7 +70,7 @@ struct PartitionCore {
     var watermark: Int64 { max(newest == .min ? .min : newest - plan.time.outOfOrderness, decided) }
 
     /// No accepted event is older than this.
-    private var horizon: Int64 { watermark == .min ? .min : watermark - plan.time.allowedLateness }
+    private var horizon: Int64 { watermark == .min ? .min : watermark - lateness }
 
     mutating func apply(
         _ row: [Double], _ entity: [UInt8], _ time: Int64, _ kafkaTimestamp: Int64, _ emissions: inout Emissions

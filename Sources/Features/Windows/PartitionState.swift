@@ -21,9 +21,10 @@ public final class PartitionState {
     /// One thread's own, and nothing of it comes in twice, so access is not checked.
     @exclusivity(unchecked) var core: PartitionCore
 
-    public init(plan: FeaturePlan) {
+    /// - Parameter partition: the input partition's number, which decides its share of the close spread.
+    public init(plan: FeaturePlan, partition: Int32 = 0) {
         self.plan = plan
-        core = PartitionCore(plan)
+        core = PartitionCore(plan, partition)
     }
 
     /// Takes the event that a decoder holds, after `decode` returned true.

@@ -37,7 +37,7 @@ struct RollingHistory {
         for aggregate in program.rolling {
             switch aggregate.span {
             case .events(let count): events = max(events, count)
-            case .time(let milliseconds): time = max(time, milliseconds + rules.outOfOrderness + rules.allowedLateness)
+            case .time(let milliseconds): time = max(time, milliseconds + rules.longestDelay)
             }
         }
         keptEvents = events

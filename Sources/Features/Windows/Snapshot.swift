@@ -37,7 +37,7 @@ extension PartitionState {
         do {
             try core.read(bytes)
         } catch {
-            core = PartitionCore(plan)
+            core = PartitionCore(plan, core.partition)
             throw error
         }
     }
@@ -114,7 +114,7 @@ extension PartitionCore {
         let kind = SnapshotKind(rawValue: try input.take())
         let before = try input.take()
         switch kind {
-        case .full: self = PartitionCore(plan)
+        case .full: self = PartitionCore(plan, partition)
         case .changes:
             guard before == sequence else {
                 throw SnapshotError(reason: .order, message: "The snapshot's changes belong on top of another state than this one.")

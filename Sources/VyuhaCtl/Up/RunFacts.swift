@@ -31,6 +31,10 @@ struct RunFacts: Sendable {
 
     static let defaultRate = 500.0
 
+    /// The most partitions on the embedded broker, where each service is one process. The mock cluster looks for an offset by walking from a
+    /// partition's oldest batch: at 10,000 events/s, 32 partitions of small batches took a whole core for that.
+    static let embeddedPartitions = 8
+
     var topics: Topics { Topics(useCase: name) }
     var keys: RedisKeys { RedisKeys(useCase: name) }
     /// How long the topic of events keeps them, milliseconds; nil is the broker's default.
