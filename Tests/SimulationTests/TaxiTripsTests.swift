@@ -125,7 +125,7 @@ struct TaxiTripsTests {
 
     @Test("What belongs together goes together: miles, time and fare, cards and tips, long trips and tolls, the total and its parts")
     func belongsTogether() throws {
-        let all = try trips(settings(rate: 0), count: 50_000)
+        let all = try trips(settings(rate: 0), count: 20_000)
         let standard = all.filter { $0.rateCode == 1 }
         #expect(correlation(standard.map(\.miles), standard.map { Double($0.seconds) }) > 0.65)
         #expect(correlation(standard.map(\.miles), standard.map(\.fare)) > 0.9)
@@ -138,7 +138,7 @@ struct TaxiTripsTests {
     /// The quantiles of the 22,000 records in the use case's sample that nobody altered.
     @Test("Trips are distributed as in the real sample")
     func calibrated() throws {
-        let all = try trips(settings(rate: 0), count: 100_000)
+        let all = try trips(settings(rate: 0), count: 40_000)
         let real: [(values: [Double], low: Double, middle: Double, high: Double)] = [
             (all.map(\.miles), 0.45, 1.57, 10.5), (all.map { Double($0.seconds) / 60 }, 2.85, 10.8, 36.1), (all.map(\.fare), 4, 9, 36),
             (all.map(\.total), 5.8, 11.76, 46.3), (all.map(\.charge), 0.96, 1.16, 1.31),
@@ -148,19 +148,19 @@ struct TaxiTripsTests {
             #expect(abs(quantile(values, 0.5) / middle - 1) < 0.15)
             #expect(abs(quantile(values, 0.95) / high - 1) < 0.25)
         }
-        #expect(abs(Double(all.count { $0.payment == 1 }) / 100_000 - 0.70) < 0.02)
-        #expect(abs(Double(all.count { $0.rateCode == 2 }) / 100_000 - 0.0225) < 0.015)
+        #expect(abs(Double(all.count { $0.payment == 1 }) / 40_000 - 0.70) < 0.02)
+        #expect(abs(Double(all.count { $0.rateCode == 2 }) / 40_000 - 0.0225) < 0.015)
     }
 
     @Test("Zones differ: a tenth of them makes half of the trips")
     func zones() throws {
-        let all = try trips(settings(rate: 0), count: 100_000)
+        let all = try trips(settings(rate: 0), count: 40_000)
         var counts = [Int](repeating: 0, count: 100)
         for trip in all { counts[trip.entity] += 1 }
         counts.sort(by: >)
-        let top = Double(counts.prefix(10).reduce(0, +)) / 100_000
+        let top = Double(counts.prefix(10).reduce(0, +)) / 40_000
         #expect(top > 0.4 && top < 0.62)
-        #expect(counts[60] < 200)
+        #expect(counts[60] < 100)
     }
 
     @Test("The hours are those of the city: quiet before dawn, a rush in the evening, later on a Sunday")
@@ -168,7 +168,7 @@ struct TaxiTripsTests {
         /// Trips of the hour that begins so many hours after Monday's midnight.
         func count(_ hours: Int64) throws -> Int {
             let start = monday + hours * hour
-            return try trips(settings(rate: 0, start: start), count: 20_000).prefix { $0.eventTime < start + hour }.count
+            return try trips(settings(rate: 0, start: start), count: 9_000).prefix { $0.eventTime < start + hour }.count
         }
         let (dawn, rush) = (try count(4), try count(18))
         #expect(rush > 6 * dawn)
@@ -231,7 +231,7 @@ struct TaxiTripsTests {
 
     @Test("In an outage hardly anybody is picked up, for as much of the time as there are surges")
     func outages() throws {
-        let all = try trips(settings(entities: 10, interval: 10_000, rate: 0.3, kinds: ["surge", "outage"]), count: 150_000)
+        let all = try trips(settings(entities: 10, interval: 20_000, rate: 0.5, kinds: ["surge", "outage"]), count: 60_000)
         let outages = Set(all.filter { $0.kind == "outage" }.map { [Int64($0.entity), $0.start, $0.end] })
         let surges = Set(all.filter { $0.kind == "surge" }.map { [Int64($0.entity), $0.start, $0.end] })
         #expect(outages.count > 10 && surges.count > 10)
