@@ -134,7 +134,7 @@ let checks: [Target] = [
             "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
         ]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
-    tests("Trainer", ["Trainer", "UseCases", "Features", "CSVReader", "JSON"]),
+    tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON"]),
     tests("VyuhaCtl", ["VyuhaCtl", "Quality"]),
     tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the built executables are.

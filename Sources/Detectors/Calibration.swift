@@ -57,9 +57,11 @@ public struct Calibration: Sendable, Equatable {
             body.append(value)
             surprise.append(-log10(min(Double(rank) / Double(count + 1), 1)))
         }
-        // The body ends where the tail begins, in score and in share.
+        // The body ends where the tail begins, in score and in share. Many rows that score exactly that, as where policies hide nearly every
+        // deviation, are as unsurprising as they are many.
         body[body.count - 1] = start
-        surprise[surprise.count - 1] = -log10(share)
+        let equal = below.count - (below.firstIndex(of: start) ?? below.count)
+        surprise[surprise.count - 1] = -log10(equal > 1 ? min(share + Double(equal) / Double(count + 1), 1) : share)
         self.init(
             body: body, bodySurprise: surprise, tailStart: start, tailShare: share, scale: scale, shape: shape, lastExcess: last - start)
     }
@@ -76,10 +78,14 @@ public struct Calibration: Sendable, Equatable {
         self.lastExcess = lastExcess
     }
 
-    /// -log10 of the p-value, at least 0; strictly rising in `raw`, NaN counts as the most surprising.
+    /// -log10 of the p-value, at least 0; rising in `raw`, NaN counts as the most surprising.
     public func surprise(_ raw: Double) -> Double {
         if raw.isNaN { return Calibration.mostSurprise }
-        if raw >= tailStart { return min(-log10(tailShare) + tailSurprise(raw - tailStart), Calibration.mostSurprise) }
+        if raw >= tailStart {
+            // Of many equal scores the last bit may depend on which rows the detector was fitted on.
+            if let common = bodySurprise.last, common < -log10(tailShare), raw - tailStart <= 1e-12 * (1 + abs(tailStart)) { return common }
+            return min(-log10(tailShare) + tailSurprise(raw - tailStart), Calibration.mostSurprise)
+        }
         guard let lowest = body.first, raw > lowest else {
             // Below everything seen: between 0 and the lowest known surprise, still rising with the score.
             let known = bodySurprise.first ?? 0

@@ -78,7 +78,7 @@ extension ProducerSettings {
             return name
         }
         let entities = reader.optionalInteger(
-            "VYUHA_ENTITIES", in: 1...1_000_000, "Simulated soldiers, sensors or hosts; unset: as the use case says.")
+            "VYUHA_ENTITIES", in: 1...1_000_000, "Simulated soldiers, sensors, hosts or zones; unset: as the use case says.")
         let seed = reader.optionalInteger("VYUHA_SEED", in: 0...Int.max, "Seed of the simulation; unset: as the use case says.")
         let start = reader.value(
             "VYUHA_START", default: nil,
@@ -198,12 +198,12 @@ extension ProducerSettings {
         case (.simulator(let own)?, let name) where name == nil || name == own.name:
             chosen = SimulatorSettings(own)
         case (_, let name?):
-            chosen = SimulatorSettings(name: name, start: 0)
+            chosen = Simulators.usual(name)
             // As the use case trains with it, where it does, but faults and all.
             if case .simulator(let own, _)? = useCase.training?.kind, own.name == name {
                 chosen = SimulatorSettings(own)
-                chosen.anomalyRate = SimulatorSettings(name: name, start: 0).anomalyRate
-                chosen.seed = SimulatorSettings(name: name, start: 0).seed
+                chosen.anomalyRate = Simulators.usual(name).anomalyRate
+                chosen.seed = Simulators.usual(name).seed
             }
         default:
             throw SourceError(

@@ -55,7 +55,9 @@ final class SimulatorSource<S: Simulator>: EventSource {
     var eventTime: Int64 { event.eventTime }
     var truth: Truth {
         guard event.anomaly > 0 else { return Truth() }
-        return Truth(isAnomaly: true, kind: kinds[event.anomaly - 1], start: event.episode.start + offset, end: event.episode.end + offset)
+        return Truth(
+            isAnomaly: true, ignore: !event.isJudged, kind: kinds[event.anomaly - 1], start: event.episode.start + offset,
+            end: event.episode.end + offset)
     }
     var position: SourcePosition { SourcePosition(events: count, start: start) }
     var fraction: Double? { nil }

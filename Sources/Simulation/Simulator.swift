@@ -2,7 +2,7 @@
 public struct SimulatorSettings: Sendable, Equatable {
     /// One of `Simulators.names`.
     public var name: String
-    /// How many soldiers, sensors or hosts send events: 1...1,000,000.
+    /// How many soldiers, sensors, hosts or zones send events: 1...1,000,000; there are 265 taxi zones.
     public var entities: Int
     /// Milliseconds between two events of one entity: 10...3,600,000.
     public var interval: Int64
@@ -86,6 +86,8 @@ public struct SimulatedEvent: Sendable {
     public var anomaly = 0
     /// When the anomaly that this event is part of began and when it will be over, milliseconds; meaningless for a normal event.
     public var episode: (start: Int64, end: Int64) = (0, 0)
+    /// False for an event of an anomaly that shows only in how many events there are: by itself it is as it should be.
+    public var isJudged = true
 
     public init() {}
 }

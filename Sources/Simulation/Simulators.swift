@@ -3,12 +3,18 @@ public enum Simulators {
     private struct Entry {
         let name: String
         let fields: [SimulatedField]
+        var maximumEntities = 1_000_000
+        /// Milliseconds.
+        var interval: Int64 = 1_000
         let make: @Sendable (SimulatorSettings) -> any Simulator
     }
 
     private static let known = [
         Entry(name: Battlefield.name, fields: Battlefield.fields, make: { Battlefield($0) }),
         Entry(name: IoTSensors.name, fields: IoTSensors.fields, make: { IoTSensors($0) }),
+        Entry(
+            name: TaxiTrips.name, fields: TaxiTrips.fields, maximumEntities: TaxiTrips.maximumEntities, interval: TaxiTrips.interval,
+            make: { TaxiTrips($0) }),
         Entry(name: ServerLogs.name, fields: ServerLogs.fields, make: { ServerLogs($0) }),
     ]
 
@@ -20,6 +26,11 @@ public enum Simulators {
         known.first { $0.name == name }?.fields
     }
 
+    /// That simulator as it is where nobody sets anything: 100 entities with an event a second each, of taxi zones with one a minute.
+    public static func usual(_ name: String) -> SimulatorSettings {
+        SimulatorSettings(name: name, interval: known.first { $0.name == name }?.interval ?? 1_000, start: 0)
+    }
+
     /// A simulator at its first event. Pass it on to a generic function, so that the loop over events makes no existential calls.
     public static func make(_ settings: SimulatorSettings) throws(SimulationError) -> any Simulator {
         guard let entry = known.first(where: { $0.name == settings.name }) else {
@@ -29,6 +40,11 @@ public enum Simulators {
         }
         guard (1...1_000_000).contains(settings.entities) else {
             throw SimulationError(setting: "entities", message: "A simulation needs 1 to 1,000,000 entities, not \(settings.entities).")
+        }
+        guard settings.entities <= entry.maximumEntities else {
+            throw SimulationError(
+                setting: "entities",
+                message: "The simulator \(settings.name) has at most \(entry.maximumEntities) entities, not \(settings.entities).")
         }
         guard (10...3_600_000).contains(settings.interval) else {
             throw SimulationError(

@@ -23,7 +23,7 @@ struct UpSettings {
     let duration: Int?
     /// Events a second.
     let rate: Double
-    /// Simulated soldiers, sensors or hosts; nil: as the use case says.
+    /// Simulated soldiers, sensors, hosts or zones; nil: as the use case says.
     let entities: Int?
     let report: String?
     let record: String?
@@ -39,7 +39,7 @@ struct UpSettings {
         let rate = reader.number("--rate", default: nil, in: 0.01...10_000_000, "Events a second; without it what the use case says.")
         entities = reader.optionalInteger(
             "--entities", in: 1...1_000_000,
-            "Simulated soldiers, sensors or hosts; fewer than the rate has seconds make event time pass faster than the clock.")
+            "Simulated soldiers, sensors, hosts or zones; fewer than the rate has seconds make event time pass faster than the clock.")
         report = reader.optionalString("--report", "File that the report is written to, as JSON.")
         record = reader.optionalString("--record", "Folder that every record of every topic is written to, as JSON Lines.")
         verbose = reader.toggle("--verbose", "Show the services' logs instead of the live view.")

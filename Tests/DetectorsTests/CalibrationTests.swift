@@ -64,6 +64,16 @@ struct CalibrationTests {
         }
     }
 
+    @Test("a score that most held-back rows share surprises nobody; the first one above it does")
+    func commonScore() {
+        for (common, others) in [(0.0, [] as [Double]), (0, [3, 4, 5]), (1.5, [0, 0.5, 2, 9])] {
+            let calibration = Calibration(heldBack: Array(repeating: common, count: 2_000) + others)
+            #expect(calibration.pValue(common) > 0.9)
+            #expect(calibration.pValue(common + 1e-13) > 0.9)
+            #expect(calibration.pValue(common + 1) < 0.01)
+        }
+    }
+
     @Test("one threshold is stated as score, share and false alerts a day")
     func thresholds() throws {
         let threshold = try Threshold(.falseAlerts(perEntityPerDay: 2), eventsPerEntityPerDay: 86_400)

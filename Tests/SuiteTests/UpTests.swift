@@ -25,8 +25,14 @@ import Testing
         let json = try JSONValue.parse([UInt8](Data(contentsOf: URL(filePath: report))))
         let events = try #require(json["events_produced"]?.integer)
         #expect(events > 1_000)
-        #expect(json["features"]?.integer == events)
-        #expect(json["scores"]?.integer == events)
+        let sets = json["sets"]?.array ?? []
+        let trips = try #require(sets.first { $0["name"]?.string == "trip" })
+        #expect(trips["features"]?.integer == events && trips["scores"]?.integer == events)
+        let demand = try #require(sets.first { $0["name"]?.string == "demand" })
+        let windows = try #require(demand["features"]?.integer)
+        #expect(windows > events / 4 && windows < events && demand["scores"]?.integer == windows)
+        #expect(demand["anomalies"]?.integer == 0, "the sample is too thin for odd demand")
+        #expect(json["scores"]?.integer == events + windows)
         #expect(json["dead_letters"]?.integer == 0)
         #expect(json["accounting"]?["events_unaccounted_for"]?.integer == 0)
         #expect(json["accounting"]?["doubled_records"]?["alerts"]?.integer == 0, "an effect must not be doubled")
@@ -38,7 +44,7 @@ import Testing
             let name = service["name"]?.string ?? ""
             #expect(service["restarts"]?.integer == (Self.killed.contains(String(name.prefix(15))) ? 1 : 0), "\(service.text)")
         }
-        for (topic, count) in [("events", events), ("scores", events), ("alerts", json["alerts"]?.integer)] {
+        for (topic, count) in [("events", events), ("scores", events + windows), ("alerts", json["alerts"]?.integer)] {
             #expect(try distinctIDs(records + "/nyc-taxi.\(topic).jsonl") == count, "recomputed from the record of \(topic)")
         }
         #expect(children(of: up.pid).isEmpty, "no process is left behind")
