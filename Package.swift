@@ -138,7 +138,7 @@ let checks: [Target] = [
     tests("VyuhaCtl", ["VyuhaCtl", "Quality"]),
     tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the built executables are.
-    .target(name: "TestSupport", dependencies: ["RedisClient"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["RedisClient", "ServiceKit"], path: "Tests/TestSupport", swiftSettings: swift),
 ]
 
 func product(_ name: String, _ target: String) -> Product { .executable(name: name, targets: [target]) }

@@ -92,8 +92,8 @@ final class AlertSinkPipeline {
             return try decoder.decode(batch.bytes, record.value, source: source)
         } catch {
             batch.identity(of: record, into: &id)
-            outlet.batch.appendDeadLetter(
-                topic: 0, record, of: batch, id: id, reason: error.reason, field: error.field, detail: error.detail, service: service.name)
+            outlet.addDeadLetter(
+                topic: 0, record, of: batch, id: id, reason: error.reason, field: error.field, detail: error.detail)
             refused.append(error.reason)
             return nil
         }

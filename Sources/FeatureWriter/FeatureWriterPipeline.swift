@@ -89,8 +89,8 @@ final class FeatureWriterPipeline {
 
     private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ reason: DeadLetterReason, _ detail: String) {
         batch.identity(of: record, into: &id)
-        outlet.batch.appendDeadLetter(
-            topic: 0, record, of: batch, id: id, reason: reason, field: "", detail: detail, service: "feature-writer")
+        outlet.addDeadLetter(
+            topic: 0, record, of: batch, id: id, reason: reason, field: "", detail: detail)
         refused.append(reason)
     }
 }

@@ -59,13 +59,17 @@ final class DeliveryThread: @unchecked Sendable {
         var code = RD_KAFKA_RESP_ERR_NO_ERROR
         while let message = rd_kafka_event_message_next(event) {
             let ticket = UInt64(UInt(bitPattern: message.pointee._private))
-            if ticket != current.ticket || message.pointee.err != code {
+            // Refused records may be of several topics, and each is kept.
+            if ticket != current.ticket || message.pointee.err != code || !current.refused.isEmpty {
                 if current.count > 0 { reports.append(current) }
                 code = message.pointee.err
                 current = DeliveryTracker.Report(ticket: ticket, count: 0)
                 if code != RD_KAFKA_RESP_ERR_NO_ERROR { current.error = error(of: message.pointee) }
             }
             current.count += 1
+            if let error = current.error, error.refusesRecord {
+                current.refused.append(RefusedRecord(message, topic: error.topicPartition?.topic ?? "", error))
+            }
         }
         if current.count > 0 { reports.append(current) }
     }

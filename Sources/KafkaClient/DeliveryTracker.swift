@@ -29,6 +29,8 @@ final class DeliveryTracker: @unchecked Sendable {
     private var failures = 0
     private var firstFailure: KafkaError?
     private var fatal: KafkaError?
+    /// Bounded by the client's queue: nothing more is sent until somebody clears the failures.
+    private var refused: [RefusedRecord] = []
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
@@ -65,6 +67,7 @@ final class DeliveryTracker: @unchecked Sendable {
     }
 
     var outstanding: Int { locked { pending } }
+    var hasFailed: Bool { locked { fatal != nil || failures > 0 } }
     var delivered: DeliveryTicket { locked { DeliveryTicket(number: lastDelivered) } }
 
     /// Opens a send of `count` records before the first is queued, for reports may come at once.
@@ -88,6 +91,8 @@ final class DeliveryTracker: @unchecked Sendable {
         var ticket: UInt64
         var count: Int
         var error: KafkaError?
+        /// The records, where they were refused for what they are.
+        var refused: [RefusedRecord] = []
     }
 
     /// Takes in delivery reports and wakes those who wait for deliveries or for room in the queue.
@@ -96,6 +101,7 @@ final class DeliveryTracker: @unchecked Sendable {
             for report in reports {
                 if let error = report.error {
                     failures += report.count
+                    refused += report.refused
                     if firstFailure == nil { firstFailure = error }
                     let index = index(of: report.ticket)
                     if sends.indices.contains(index) { sends[index].hasFailed = true }
@@ -151,12 +157,28 @@ final class DeliveryTracker: @unchecked Sendable {
     func clearFailures() -> Int {
         locked {
             let count = failures
-            failures = 0
-            firstFailure = nil
-            for index in sends.indices { sends[index].hasFailed = false }
-            advance()
+            forgetFailures()
             return count
         }
+    }
+
+    /// The refused records, if nothing else has failed; they are the caller's then, and no failures any more.
+    func takeRefused() -> [RefusedRecord] {
+        locked {
+            guard fatal == nil, !refused.isEmpty, refused.count == failures else { return [] }
+            let taken = refused
+            forgetFailures()
+            return taken
+        }
+    }
+
+    private func forgetFailures() {
+        failures = 0
+        firstFailure = nil
+        refused = []
+        for index in sends.indices { sends[index].hasFailed = false }
+        advance()
+        pthread_cond_broadcast(changed)
     }
 
     func throwFailure() throws(KafkaError) {

@@ -74,6 +74,15 @@ public final class EmbeddedBroker: @unchecked Sendable {
         isClosed.withLock { if !$0 { rd_kafka_mock_broker_set_up(cluster, -1) } }
     }
 
+    /// Refuses the records of the next produce requests as too large, and stores none of them.
+    public func refuseAsTooLarge(requests: Int) {
+        let errors = [rd_kafka_resp_err_t](repeating: RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, count: requests)
+        isClosed.withLock { if !$0 { rd_kafka_mock_push_request_errors_array(cluster, Self.produceRequest, requests, errors) } }
+    }
+
+    /// ApiKey of Kafka's protocol.
+    private static let produceRequest: Int16 = 0
+
     /// Frees the cluster with all its records. Idempotent.
     public func close() {
         isClosed.withLock { isClosed in

@@ -24,6 +24,9 @@ public struct KafkaError: Error, Sendable, Equatable, CustomStringConvertible {
     /// From the producer: records that will never reach the broker.
     public var failedDeliveries = 0
 
+    /// A record was refused for what it is, and will be again: larger than its topic takes, or not valid there.
+    public var refusesRecord: Bool { Self.refusing.contains(code) }
+
     public var description: String {
         let place = topicPartition.map { " [\($0)]" } ?? ""
         return "\(message)\(place) (\(name))"
@@ -84,6 +87,12 @@ public struct KafkaError: Error, Sendable, Equatable, CustomStringConvertible {
             RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
             RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
             RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        ].map(\.rawValue))
+
+    private static let refusing: Set<Int32> = Set(
+        [
+            RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
+            RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
         ].map(\.rawValue))
 
     /// The text of a C buffer up to its NUL.

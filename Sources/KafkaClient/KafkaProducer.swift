@@ -54,7 +54,7 @@ public final class KafkaProducer: @unchecked Sendable {
     /// - Parameter milliseconds: longest wait for room in the queue, over the whole batch.
     /// - Returns: a ticket for `waitForDelivery`; an empty batch gives that of the latest send.
     /// - Throws: with `recordIndex` the first record that was not queued (all before it were): after `_QUEUE_FULL` go on from it, after
-    ///   `MSG_SIZE_TOO_LARGE` from the one behind it. Without `recordIndex`, nothing was queued: earlier deliveries failed, or the
+    ///   one that `refusesRecord` (larger than the client's `message.max.bytes`) from the one behind it. Without `recordIndex`, nothing was queued: earlier deliveries failed, or the
     ///   client is closed.
     @discardableResult
     public func send(
@@ -127,6 +127,12 @@ public final class KafkaProducer: @unchecked Sendable {
     /// Forgets failed deliveries once the caller has dealt with them; returns how many records they were.
     @discardableResult
     public func clearFailures() -> Int { tracker.clearFailures() }
+
+    /// Whether deliveries failed and nobody has dealt with that yet.
+    public var hasFailed: Bool { tracker.hasFailed }
+
+    /// The records that brokers refused for what they are, unless other deliveries failed too; from now on they count as dealt with.
+    public func takeRefused() -> [RefusedRecord] { tracker.takeRefused() }
 
     /// Delivers what is queued, then stops. Idempotent. The producer is closed even when it throws.
     /// A producer that is released without it drops what is still queued.

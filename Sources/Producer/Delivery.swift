@@ -10,8 +10,10 @@ import ServiceKit
 final class Delivery {
     /// Bounds the rows that a restart has to look for at the ends of the topics.
     static let window = 10_000
-    /// Larger than this an event would not pass a broker's usual limit of 1 MiB: the row goes to the dead letters.
-    private static let maximumEventBytes = 900_000
+    /// Larger than this a record would not pass a broker's usual limit of 1 MiB: an event becomes a dead letter, and that is cut.
+    static let maximumEventBytes = 900_000
+    /// A topic that does not even take a dead letter of so many bytes is wrong, not the letter.
+    private static let leastLetter = 1_000
     /// Milliseconds between two stored positions, unless a quarter of the window is full before.
     private static let storeInterval = 100.0
 
@@ -27,6 +29,10 @@ final class Delivery {
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 512)
     @exclusivity(unchecked) private var label = JSONWriter(capacity: 256)
     @exclusivity(unchecked) private var tail: DeliveredTail
+    /// What brokers refused, on its way to the dead letters.
+    private var letters: OutgoingBatch
+    private var letterWait = Backoff(initial: 100, maximum: 5_000)
+    private var lettersAt = 0.0
 
     /// Sent and not yet stored, oldest first.
     private var pending: [(ticket: DeliveryTicket, position: SourcePosition)] = []
@@ -49,6 +55,7 @@ final class Delivery {
         self.tail = tail
         stored = position.events
         batch = OutgoingBatch(topics: Self.names(topics))
+        letters = OutgoingBatch(topics: Self.names(topics))
     }
 
     /// The topics in the order of `Topic`.
@@ -60,9 +67,10 @@ final class Delivery {
         case .event:
             json.removeAll()
             writer(source, &json)
-            if json.count > Self.maximumEventBytes {
-                addDeadLetter(
-                    .tooLarge, "The row makes an event of \(json.count) bytes; at most \(Self.maximumEventBytes) pass.", of: source)
+            // The key and the id are the row's own text too.
+            let size = json.count + source.entity.count + source.id.count
+            if size > Self.maximumEventBytes {
+                addDeadLetter(.tooLarge, "The row makes an event of \(size) bytes; at most \(Self.maximumEventBytes) pass.", of: source)
             } else {
                 addEvent(of: source)
             }
@@ -100,7 +108,8 @@ final class Delivery {
     private func addDeadLetter<S: EventSource>(_ reason: DeadLetterReason, _ detail: String, of source: S) {
         let id = source.id
         guard !tail.contains(topic: Topic.deadLetter, id: id) else { return }
-        batch.append(topic: Topic.deadLetter, key: nil, value: Array(source.raw))
+        let raw = source.raw
+        batch.append(topic: Topic.deadLetter, key: nil, value: Array(raw.prefix(Self.maximumEventBytes)))
         batch.header("id", of: id, 0..<id.count)
         batch.header("source-topic", self.source)
         batch.header("source-offset", String(source.position.line))
@@ -108,25 +117,15 @@ final class Delivery {
         batch.header("field", "")
         batch.header("detail", detail)
         batch.header("service", service.name)
+        if raw.count > Self.maximumEventBytes { batch.header("original-size", String(raw.count)) }
         metrics.rejected.add()
     }
 
     /// Hands over what was added. Waits while the client's queue is full or the window is used up.
     func send() throws {
         if !batch.isEmpty {
-            var start = 0
-            let stopDeadline = StopDeadline(service.life)
-            sending: while true {
-                do {
-                    pending.append((try producer.send(batch, from: start, timeout: 1_000), newest))
-                    break sending
-                } catch {
-                    let mayPass = error.isRetryable && !error.isFatal && error.failedDeliveries == 0
-                    guard mayPass, let index = error.recordIndex, !stopDeadline.hasPassed else { throw error }
-                    start = index
-                    service.life.turned()
-                }
-            }
+            let ticket = try queue(batch)
+            pending.append((ticket, newest))
             batch.removeAll()
         } else if newest.events > (pending.last?.position.events ?? stored) {
             // Everything in the batch had been delivered by an earlier run: its position counts once what was sent before is delivered.
@@ -134,15 +133,92 @@ final class Delivery {
         }
         try storeProgress()
         let stopDeadline = StopDeadline(service.life)
-        while store != nil, newest.events - stored > Int64(Self.window - 1_000), !stopDeadline.hasPassed {
+        while !letters.isEmpty || store != nil && newest.events - stored > Int64(Self.window - 1_000), !stopDeadline.hasPassed {
             service.life.turned()
             Clock.sleep(milliseconds: 1)
             try storeProgress()
         }
     }
 
-    /// Stores the position behind everything that is delivered, if it is time to. Redis away is no error here: the next call tries again.
+    private func queue(_ batch: OutgoingBatch) throws -> DeliveryTicket {
+        var start = 0
+        let stopDeadline = StopDeadline(service.life)
+        while true {
+            do {
+                return try producer.send(batch, from: start, timeout: 1_000)
+            } catch {
+                start = error.recordIndex ?? start
+                service.life.turned()
+                if error.refusesRecord, !error.isFatal {
+                    if error.failedDeliveries > 0 {
+                        guard takeRefused() else { throw error }
+                    } else {
+                        bury(batch.refused(start, error))
+                        start += 1
+                    }
+                    continue
+                }
+                let mayPass = error.isRetryable && !error.isFatal && error.failedDeliveries == 0 && error.recordIndex != nil
+                guard mayPass, !stopDeadline.hasPassed else { throw error }
+            }
+        }
+    }
+
+    // MARK: Refused by the broker
+
+    /// What brokers refused for good becomes dead letters: sent again as it is, it would be refused for ever.
+    private func takeRefused() -> Bool {
+        let refused = producer.takeRefused()
+        for record in refused { bury(record) }
+        return !refused.isEmpty
+    }
+
+    private func bury(_ record: RefusedRecord) {
+        let value = record.value ?? []
+        let isLetter = record.topic == letters.topics[Topic.deadLetter]
+        // A letter that was refused is tried again, shorter.
+        let room = isLetter ? max(Self.leastLetter, value.count / 2) : Self.maximumEventBytes
+        if isLetter, value.count <= Self.leastLetter {
+            if letterWait.attempts == 0 {
+                service.log.error("the dead-letter topic refuses even a small record, which is tried again", ["error": record.error.message])
+            }
+            service.life.trouble = record.error.message
+            lettersAt = Clock.monotonicSeconds + Double(letterWait.next()) / 1_000
+        }
+        letters.append(topic: Topic.deadLetter, key: nil, value: Array(value.prefix(room)))
+        if isLetter {
+            for header in record.headers { letters.header(header.name, header.value) }
+            if room < value.count, record.header(DeadLetterHeader.originalSize) == nil { letters.header("original-size", String(value.count)) }
+            return
+        }
+        letters.header(DeadLetterHeader.id, record.header("id") ?? [])
+        letters.header("source-topic", source)
+        letters.header("reason", DeadLetterReason.tooLarge.rawValue)
+        letters.header("field", "")
+        letters.header("detail", "The broker refused the record of \(value.count) bytes for \(record.topic). \(record.error.message)")
+        letters.header("service", service.name)
+        if room < value.count { letters.header("original-size", String(value.count)) }
+        if metrics.rejected.value == 0 {
+            service.log.warning("the broker refuses records for good; they are dead letters", ["topic": record.topic, "error": record.error.message])
+        }
+        metrics.rejected.add()
+    }
+
+    /// Sends the letters; what was handed over before counts as delivered only with them.
+    private func sendLetters() throws {
+        _ = takeRefused()
+        guard !letters.isEmpty, Clock.monotonicSeconds >= lettersAt else { return }
+        let sent = letters
+        letters.removeAll()
+        let ticket = try queue(sent)
+        if firstPending == pending.count { pending.append((ticket, newest)) }
+        for index in firstPending..<pending.count { pending[index].ticket = max(pending[index].ticket, ticket) }
+    }
+
+    /// Stores the position behind everything that is delivered, if it is time to. Redis away or full is no error here: the next call tries again.
     func storeProgress(now force: Bool = false) throws {
+        try sendLetters()
+        guard letters.isEmpty else { return }
         let delivered = producer.delivered
         var reached: SourcePosition?
         while firstPending < pending.count, pending[firstPending].ticket <= delivered {
@@ -150,6 +226,10 @@ final class Delivery {
             firstPending += 1
         }
         guard let reached else { return }
+        if letterWait.attempts > 0 {
+            letterWait.reset()
+            service.life.trouble = nil
+        }
         let now = Clock.monotonicSeconds
         let due = (now - lastStore) * 1_000 >= Self.storeInterval || reached.events - stored >= Int64(Self.window / 4)
         guard let store, (due || force) && now >= retryAt else {
@@ -161,14 +241,20 @@ final class Delivery {
             try store.store(reached)
             stored = reached.events
             lastStore = now
-            backoff.reset()
+            if backoff.attempts > 0 {
+                service.log.info("the position is stored again", ["events": stored])
+                service.life.trouble = nil
+                backoff.reset()
+            }
             forgetPending()
         } catch {
             guard error.isRetryable else { throw error }
             firstPending -= 1
             retryAt = now + Double(backoff.next()) / 1_000
+            service.life.trouble = error.message
             if backoff.attempts == 1 {
-                service.log.warning("redis is away; the position is stored when it is back", ["error": error.message])
+                service.log.warning(
+                    "the position cannot be stored, which is tried again; the source waits soon", ["error": error.message])
             }
         }
     }
@@ -180,10 +266,24 @@ final class Delivery {
         firstPending = 0
     }
 
+    private func flush(until deadline: Double) throws {
+        while true {
+            do {
+                try producer.flush(timeout: max(0, Int((deadline - Clock.monotonicSeconds) * 1_000)))
+            } catch {
+                guard error.refusesRecord, takeRefused() else { throw error }
+            }
+            guard !letters.isEmpty else { return }
+            guard Clock.monotonicSeconds < deadline else { throw SourceError("The dead-letter topic refuses what is to go there; check its limits.") }
+            try sendLetters()
+            if !letters.isEmpty { Clock.sleep(milliseconds: 20) }
+        }
+    }
+
     /// Waits until everything is with the broker and the position is stored.
     func finish(within seconds: Double) throws {
         let deadline = Clock.monotonicSeconds + seconds
-        try producer.flush(timeout: Int(seconds * 1_000))
+        try flush(until: deadline)
         while store != nil, stored < newest.events {
             retryAt = 0
             try storeProgress(now: true)

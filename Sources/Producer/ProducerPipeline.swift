@@ -10,7 +10,7 @@ import UseCases
 // Out:       <uc>.events (key: the entity, header `id`), <uc>.labels (the truth), <uc>.dead-letter (rows that cannot be events, as they are).
 // State:     the position behind the last delivered row, in Redis.
 // Guarantee: every row once, also over a SIGKILL: ids come from the position, and what was delivered after it is found at the topics' ends.
-// On error:  Kafka or Redis away: the source waits. A row that cannot be mapped: dead letter. Anything else: stop, exit 1, position kept.
+// On error:  Kafka or Redis away or full: the source waits. A row that cannot be mapped, or that the broker refuses: dead letter. Anything else: stop, exit 1, position kept.
 //
 // Counting: rows read = records on <uc>.events + records on <uc>.dead-letter with the header `service: producer`. Only the former are events.
 struct ProducerPipeline {
@@ -20,9 +20,6 @@ struct ProducerPipeline {
     private static let idleWait = 20
     /// The longest sleep, so that a stop is seen soon.
     private static let longestWait = 100
-    /// Milliseconds that an absent Redis is waited for.
-    private static let day = 86_400_000
-
     private let settings: ProducerSettings
     private let service: Service
     private let metrics: ProducerMetrics
@@ -247,25 +244,33 @@ struct ProducerPipeline {
                 ["why": source.canResume ? "REDIS_URL is not set" : "standard input cannot be read again"])
             return (nil, nil, false)
         }
-        let redis = RedisClient(settings.common.redis)
-        let life = service.life
-        var warned = false
-        do {
-            try redis.connect(within: Self.day, shouldContinue: { !life.isStopping }) { error in
-                life.turned()
-                life.obstacle = error.message
-                if !warned { service.log.warning("waiting for redis", ["error": error.message]) }
-                warned = true
-            }
-        } catch {
-            guard life.isStopping else { throw error }
-            return (nil, nil, false)
+        let store = PositionStore(redis: RedisClient(settings.common.redis), useCase: settings.useCase, source: source.name)
+        let found = try whenRedisTakesIt {
+            if !settings.fromStart, let position = try store.load() { return position as SourcePosition? }
+            // Stored before the first event, so that a restart knows that there was a run.
+            try store.store(source.position)
+            return nil
         }
-        let store = PositionStore(redis: redis, useCase: settings.useCase, source: source.name)
-        if !settings.fromStart, let position = try store.load() { return (store, position, true) }
-        // Stored before the first event, so that a restart knows that there was a run.
-        try store.store(source.position)
-        return (store, nil, false)
+        guard let found else { return (nil, nil, false) }
+        return (store, found, found != nil)
+    }
+
+    /// Waits for a Redis that is away or full; nil when the service was stopped meanwhile.
+    private func whenRedisTakesIt<T>(_ body: () throws -> T) throws -> T? {
+        var backoff = Backoff(initial: 50, maximum: 2_000)
+        while !service.life.isStopping {
+            service.life.turned()
+            do {
+                let result = try body()
+                service.life.trouble = nil
+                return result
+            } catch let error as RedisError where error.isRetryable {
+                if backoff.attempts == 0 { service.log.warning("waiting for redis", ["error": error.message]) }
+                service.life.trouble = error.message
+                Clock.sleep(milliseconds: backoff.next())
+            }
+        }
+        return nil
     }
 
     private func readTail(_ topics: Topics) throws -> DeliveredTail {

@@ -101,12 +101,11 @@ public struct EventMatcher: Sendable {
     }
 
     /// Everything so far, open episodes and alerts included.
-    public func figures() -> QualityFigures {
-        var all = self
-        for slot in all.entities.indices { all.judge(slot) }
-        all.judged.entityDays = entities.reduce(0) { $0 + Double($1.last - $1.first) } / 86_400_000
-        all.judged.entities = entities.count
-        return all.judged
+    /// - Parameter isFinal: nothing more comes, so an episode without a flag is missed; otherwise one that is not over yet is left out.
+    public func figures(isFinal: Bool = true) -> QualityFigures {
+        var figures = settled
+        for entity in entities where !entity.episodes.isEmpty || !entity.runs.isEmpty { judge(entity, isFinal: isFinal, into: &figures) }
+        return figures
     }
 
     /// What is judged so far.
@@ -118,30 +117,34 @@ public struct EventMatcher: Sendable {
     }
 
     private mutating func judge(_ slot: Int) {
-        let entity = entities[slot]
+        judge(entities[slot], isFinal: true, into: &judged)
         entities[slot].episodes = []
         entities[slot].runs = []
+    }
+
+    private func judge(_ entity: Entity, isFinal: Bool, into figures: inout QualityFigures) {
         for episode in entity.episodes {
             let inside = entity.runs.filter { $0.from <= episode.end && $0.to >= episode.start }
             // A run that began before the episode says that it was flagged when it began.
             let delay = inside.map { max(0, $0.known - episode.start) }.min()
-            judged.add(kind: kinds[episode.kind], delay: delay.map { Double($0) / 1_000 })
+            guard isFinal || delay != nil || episode.end < entity.last else { continue }
+            figures.add(kind: kinds[episode.kind], delay: delay.map { Double($0) / 1_000 })
         }
         var burst: Run?
         for run in entity.runs.sorted(by: { $0.from < $1.from }) {
             if let open = burst, run.from <= open.to + Self.quiet {
                 burst = Run(from: open.from, to: max(open.to, run.to), known: open.known, touched: 0)
             } else {
-                if let burst { count(burst, entity.episodes) }
+                if let burst { count(burst, entity.episodes, into: &figures) }
                 burst = run
             }
         }
-        if let burst { count(burst, entity.episodes) }
+        if let burst { count(burst, entity.episodes, into: &figures) }
     }
 
-    private mutating func count(_ alert: Run, _ episodes: [Episode]) {
-        judged.alerts += 1
-        if episodes.contains(where: { alert.from <= $0.end + aftermath && alert.to >= $0.start }) { judged.trueAlerts += 1 }
+    private func count(_ alert: Run, _ episodes: [Episode], into figures: inout QualityFigures) {
+        figures.alerts += 1
+        if episodes.contains(where: { alert.from <= $0.end + aftermath && alert.to >= $0.start }) { figures.trueAlerts += 1 }
     }
 
     /// The entity's place, made if it is new; nil beyond the limit.

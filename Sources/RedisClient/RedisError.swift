@@ -46,9 +46,24 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The error for an error reply such as `WRONGTYPE Operation against a key …`.
     public init(reply: String) {
-        let code = reply.prefix { $0 != " " }
-        self.init(.server, "Redis answered with an error: \(reply)", retryable: RedisError.passing.contains(String(code)))
+        let code = RedisError.code(of: reply)
+        let sentence = RedisError.advice[code] ?? "Redis answered with an error"
+        self.init(.server, "\(sentence): \(reply)", retryable: RedisError.passing.contains(code))
     }
+
+    /// The reply's first word. Before version 7 a script's reply has the code of the command that failed in its middle:
+    /// `ERR Error running script (call to f_…): @user_script:1: -OOM command not allowed …`.
+    private static func code(of reply: String) -> String {
+        var words = reply.split(separator: " ", omittingEmptySubsequences: true)[...]
+        if reply.hasPrefix("ERR Error running script"), let inner = words.firstIndex(where: { $0.hasPrefix("-") }) { words = words[inner...] }
+        return words.first.map { String($0.drop { $0 == "-" }) } ?? ""
+    }
+
+    /// What an operator can do about a state that does not end by itself.
+    private static let advice = [
+        "OOM": "Redis is full and takes no writes; give it more memory (`maxmemory`), or delete what is no longer needed",
+        "MISCONF": "Redis cannot write to its disk and takes no writes; free space there",
+    ]
 
     /// Error codes of states that end by themselves or by an operator's hand: loading after a restart, a long script, a
     /// failover, a full memory or disk.

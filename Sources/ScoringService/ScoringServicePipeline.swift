@@ -39,12 +39,6 @@ final class ScoringServicePipeline {
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 1 << 12)
     private var id: [UInt8] = []
 
-    /// The brokers refused records of a batch whose states have moved on already.
-    private struct Undelivered: Error, CustomStringConvertible {
-        let cause: KafkaError
-        var description: String { "A batch could not be delivered; its records are scored again from the stored state. \(cause)" }
-    }
-
     init(_ settings: ScoringServiceSettings, _ service: Service) throws {
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
@@ -89,7 +83,7 @@ final class ScoringServicePipeline {
             let now = Clock.milliseconds
             for lane in lanes { lane.score() }
             writeAll(now)
-            try deliver()
+            try outlet.deliver()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
         }
@@ -158,8 +152,8 @@ final class ScoringServicePipeline {
 
     private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ problem: String) {
         batch.identity(of: record, into: &id)
-        outlet.batch.appendDeadLetter(
-            topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem, service: service.name)
+        outlet.addDeadLetter(
+            topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem)
         metrics.deadLetters.add()
     }
 
@@ -245,16 +239,5 @@ final class ScoringServicePipeline {
         writer.write(head, reason: reason, into: &json)
         json.bytes.withUnsafeBytes { outlet.batch.append(topic: topic, partition: partition, key: head.entity, value: $0) }
         outlet.batch.header("id", head.id)
-    }
-
-    /// The states have taken the batch in, so it cannot be handled once more: where records were refused for good, the process ends and
-    /// starts over from the stored state. A transaction is aborted and read again by the loop, state and all.
-    private func deliver() throws {
-        do {
-            try outlet.deliver()
-        } catch {
-            guard settings.delivery == .atLeastOnce, !service.life.isStopping else { throw error }
-            throw Undelivered(cause: error)
-        }
     }
 }

@@ -4,7 +4,7 @@ import JSON
 /// More endpoints on a service's port. Returns nil for a path that it does not know. Runs on the HTTP server's thread.
 public typealias AdminRoutes = @Sendable (borrowing HTTPServerRequest, Service) -> HTTPServerResponse?
 
-/// The HTTP side of a service: `/health` (the loop turns), `/ready` (assigned, loaded), `/metrics` (Prometheus), and its own routes.
+/// The HTTP side of a service: `/health` (the loop turns), `/ready` (assigned, loaded, not held up), `/metrics` (Prometheus), and its own routes.
 struct AdminServer {
     private let server: HTTPServer
     var port: Int { server.port }
@@ -23,7 +23,10 @@ struct AdminServer {
                 return silent < Self.staleAfter ? Self.status(200, "ok") : Self.status(503, "the loop has not turned for \(Int(silent)) s")
             }
             if request.isPath("/ready") {
-                return service.life.obstacle.map { Self.status(503, $0) } ?? Self.status(200, "ready")
+                let (obstacle, trouble) = (service.life.obstacle, service.life.trouble)
+                // One that is only held up goes on answering its clients, where it has any, so it stays in its load balancer.
+                let isOut = obstacle != nil || (trouble != nil && routes == nil)
+                return Self.status(isOut ? 503 : 200, trouble ?? obstacle ?? "ready")
             }
             return HTTPServerResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", body: service.metrics.render())
         }

@@ -10,6 +10,8 @@ import RedisClient
 ///   again. Effects must therefore be idempotent.
 /// - When `handle` throws anything else, or ended the process, the records are handled one by one, and the one that does it is a dead letter
 ///   after bounded tries (`PoisonGuard`).
+/// - What a broker refuses for good (too large, not valid) is the fault of the record that it came from, and handled like one that breaks its handler.
+/// - While this goes on `/ready` says so.
 /// - Records that retention deleted before they were read are counted (`RetentionWatch`).
 /// - What no waiting mends ends `run`.
 public final class ConsumerLoop {
@@ -18,6 +20,8 @@ public final class ConsumerLoop {
     /// Seconds between commits: what a crash makes the next owner read again is bounded by this.
     private static let commitInterval = 0.2
     private static let lagInterval = 2.0
+    /// Seconds without a failure after which nothing is said to hold the loop up any more: longer than its longest pause.
+    private static let calm = 15.0
 
     private let service: Service
     private let common: CommonSettings
@@ -54,6 +58,10 @@ public final class ConsumerLoop {
     private var turn: TopicPartition?
     private var failedCommits = 0
     private var rebalanceError: (any Error)?
+    /// Why partitions that came could not be begun: they are, as after a failure, before a record of them is handled.
+    private var notTaken: (any Error)?
+    private var lastFailure = 0.0
+    private var isHeldUp = false
     private var lastCommit = Clock.monotonicSeconds
     private var lastSettled = Clock.monotonicSeconds
     private var lastLag = 0.0
@@ -96,7 +104,8 @@ public final class ConsumerLoop {
         let consumer = try KafkaConsumer(kafka, group: group, instanceID: common.instanceID) { [unowned self] consumer, event in
             rebalanced(consumer, event)
         }
-        try counts.check(consumer, owner)
+        try checkCounts(consumer)
+        guard !service.life.isStopping else { return consumer.close() }
         try consumer.subscribe(topics)
         var batch = RecordBatch()
         while !service.life.isStopping {
@@ -107,9 +116,14 @@ public final class ConsumerLoop {
                 note(BatchSpans(batch, from: floors))
                 try commit(consumer, wait: true)
             #endif
+            if let error = notTaken {
+                try startOver(consumer, after: error)
+                continue
+            }
             if !batch.isEmpty { try carryThrough(batch, consumer, handle) }
             try tick(consumer)
             let now = Clock.monotonicSeconds
+            if isHeldUp, now - lastFailure > Self.calm { recovered() }
             // One partition at a time, in turn: storing all of them at once would hold up every event for as long as that takes.
             if let owner, now - lastSettled >= owner.interval / Double(max(1, assigned.count)) {
                 try settle(consumer, owner)
@@ -117,7 +131,7 @@ public final class ConsumerLoop {
                 try commit(consumer, wait: false)
             }
             if now - lastLag >= Self.lagInterval { measureLag(consumer, now) }
-            try counts.checkNowAndThen(consumer, owner, now)
+            if counts.isDue(now) { try checkCounts(consumer) }
         }
         try commit(consumer, wait: true)
         consumer.close()
@@ -141,14 +155,20 @@ public final class ConsumerLoop {
                 note(spans)
             }
             processed.add(batch.count)
-            if backoff.attempts > 0 { service.log.info("the batch went through") }
-            backoff.reset()
-        } catch  where Self.mayPass(error) {
-            try startOver(consumer, after: error)
+            if isHeldUp { recovered() }
         } catch  where deadLetterTopic != nil && Self.isAboutData(error) {
             poison.suspect(spans)
             try startOver(consumer, after: error)
+        } catch  where Self.mayPass(error) {
+            try startOver(consumer, after: error)
         }
+    }
+
+    private func recovered() {
+        service.log.info("records are handled again")
+        service.life.trouble = nil
+        isHeldUp = false
+        backoff.reset()
     }
 
     /// Each record by itself, with what is known about it; one that has broken its handler too often becomes a dead letter instead.
@@ -175,15 +195,16 @@ public final class ConsumerLoop {
     private static func mayPass(_ error: any Error) -> Bool {
         switch error {
         case let error as KafkaError: (error.isRetryable || error.requiresAbort) && !error.isFatal
-        case let error as RedisError: error.isRetryable
+        // A wait that a stop has ended is no failure either.
+        case let error as RedisError: error.isRetryable || error.kind == .stopped
         default: false
         }
     }
 
     /// Whether the handler stumbled over a record: what Kafka and Redis refuse for good (a wrong password, a fenced producer) would hit
-    /// every record, except for a result that is too large.
+    /// every record, except for a result that is too large or not valid on its topic.
     private static func isAboutData(_ error: any Error) -> Bool {
-        if let error = error as? KafkaError { return error.name == "MSG_SIZE_TOO_LARGE" }
+        if let error = error as? KafkaError { return error.refusesRecord && !error.isFatal }
         return !(error is RedisError)
     }
 
@@ -202,6 +223,7 @@ public final class ConsumerLoop {
     /// the state stored of them, as after a crash; before that it waits, longer after each failure in a row.
     private func startOver(_ consumer: KafkaConsumer, after error: any Error) throws {
         if backoff.attempts == 0 { service.log.warning("records are read again, since handling them failed", ["error": "\(error)"]) }
+        failed(error)
         while !service.life.isStopping {
             retries.add()
             try consumer.pause(Array(assigned))
@@ -215,11 +237,38 @@ public final class ConsumerLoop {
                 sent.removeAll()
                 settled.removeAll()
                 let starts = try take(consumer, places)
+                notTaken = nil
                 try consumer.seek(starts)
-                return try consumer.resume(Array(assigned))
+                try consumer.resume(Array(assigned))
+                if !assigned.isEmpty { service.life.obstacle = nil }
+                return
             } catch  where Self.mayPass(error) || (error as? KafkaError)?.name == "_STATE" {
                 // _STATE: a partition that came just now has not begun to be read.
                 service.log.warning("reading again waits for a server", ["error": "\(error)"])
+                failed(error)
+            }
+        }
+    }
+
+    private func failed(_ error: any Error) {
+        lastFailure = Clock.monotonicSeconds
+        isHeldUp = true
+        service.life.trouble = "\(error)"
+    }
+
+    /// A server that is away is waited for: without knowing with how many partitions its state was built, nothing can be read.
+    private func checkCounts(_ consumer: KafkaConsumer) throws {
+        var backoff = Backoff()
+        while !service.life.isStopping {
+            service.life.turned()
+            do {
+                try counts.check(consumer, owner)
+                if backoff.attempts > 0 { recovered() }
+                return
+            } catch  where Self.mayPass(error) {
+                if backoff.attempts == 0 { service.log.warning("reading waits for a server", ["error": "\(error)"]) }
+                failed(error)
+                Clock.sleep(milliseconds: backoff.next())
             }
         }
     }
@@ -315,11 +364,16 @@ public final class ConsumerLoop {
         do {
             switch event {
             case .assigned(let added):
-                let starts = try takeInTime(consumer, added)
                 assigned.formUnion(added)
-                service.life.obstacle = nil
                 service.log.info("partitions assigned", ["added": added.count, "now": assigned.count])
-                return starts
+                do {
+                    let starts = try take(consumer, added)
+                    if notTaken == nil { service.life.obstacle = nil }
+                    return starts
+                } catch  where Self.mayPass(error) {
+                    // A member of a group may not be silent for long: what waits, waits outside of this call.
+                    notTaken = error
+                }
             case .revoked(let removed):
                 if let owner { try settle(consumer, owner, leaving: removed) } else { try commit(consumer, wait: true) }
                 leave(removed)
@@ -332,22 +386,6 @@ public final class ConsumerLoop {
             rebalanceError = error
         }
         return []
-    }
-
-    /// Without the committed offsets and the state nothing can be read, so a server that is away is waited for, as long as a member of a group
-    /// may be silent.
-    private func takeInTime(_ consumer: KafkaConsumer, _ added: [TopicPartition]) throws -> [PartitionOffset] {
-        let deadline = Clock.monotonicSeconds + 60
-        var backoff = Backoff()
-        while true {
-            do {
-                return try take(consumer, added)
-            } catch  where Self.mayPass(error) && !service.life.isStopping && Clock.monotonicSeconds < deadline {
-                service.log.warning("partitions wait for a server", ["error": "\(error)"])
-                service.life.turned()
-                Clock.sleep(milliseconds: backoff.next())
-            }
-        }
     }
 
     /// - Returns: where to begin reading.

@@ -5,6 +5,7 @@ import Synchronization
 public final class Lifecycle: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let notReady = Mutex<String?>("starting")
+    private let heldUp = Mutex<String?>(nil)
     private let lastTurn = Atomic<UInt64>(0)
 
     public init() {}
@@ -17,6 +18,12 @@ public final class Lifecycle: Sendable {
     public var obstacle: String? {
         get { isStopping ? "stopping" : notReady.withLock { $0 } }
         set { notReady.withLock { $0 = newValue } }
+    }
+
+    /// What holds up the work of a service that has begun, such as a server that is away or full; nil while it goes on.
+    public var trouble: String? {
+        get { heldUp.withLock { $0 } }
+        set { heldUp.withLock { $0 = newValue } }
     }
 
     /// The pipeline calls this on every turn of its loop; `/health` turns bad when it has not for `staleAfter`.

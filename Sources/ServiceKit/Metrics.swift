@@ -123,8 +123,8 @@ public final class Metrics: Sendable {
                 let braces = labels.isEmpty ? "" : "{" + labels + "}"
                 switch series.kind {
                 case .counter(let counter): out += "\(family.name)\(braces) \(counter.value)\n"
-                case .gauge(let gauge): out += "\(family.name)\(braces) \(gauge.value)\n"
-                case .computed(let value): out += "\(family.name)\(braces) \(value())\n"
+                case .gauge(let gauge): out += "\(family.name)\(braces) \(Self.text(gauge.value))\n"
+                case .computed(let value): out += "\(family.name)\(braces) \(Self.text(value()))\n"
                 case .histogram(let histogram):
                     let (buckets, sum) = histogram.snapshot
                     var total = 0
@@ -154,6 +154,11 @@ public final class Metrics: Sendable {
                 families.append(Family(name: name, help: help, series: [series]))
             }
         }
+    }
+
+    /// As Prometheus writes numbers (Exposition formats, "Text-based format").
+    private static func text(_ value: Double) -> String {
+        value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Inf" : "+Inf") : "\(value)"
     }
 
     private static func text(_ labels: [(String, String)]) -> String {

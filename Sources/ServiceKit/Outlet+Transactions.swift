@@ -20,6 +20,16 @@ extension Outlet {
     /// - Throws: an error that `requiresAbort` or is fatal, or a retryable one when the service is asked to stop.
     func commit(_ offsets: [PartitionOffset], of consumer: KafkaConsumer) throws(KafkaError) {
         guard isTransactional, isOpen || !offsets.isEmpty else { return }
+        do throws(KafkaError) {
+            try commitAll(offsets, of: consumer)
+        } catch {
+            letters.learn(from: error)
+            throw error
+        }
+        letters.settled()
+    }
+
+    private func commitAll(_ offsets: [PartitionOffset], of consumer: KafkaConsumer) throws(KafkaError) {
         try begin()
         if !offsets.isEmpty {
             try untilAnswered { () throws(KafkaError) in try producer.sendOffsetsToTransaction(offsets, of: consumer, timeout: 5_000) }
@@ -31,6 +41,7 @@ extension Outlet {
     /// Drops what was not sent, and exactly-once everything that was delivered since the last commit.
     func abandon() throws(KafkaError) {
         batch.removeAll()
+        letters.settled()
         guard isTransactional else {
             // A record that could not be delivered is made again from its input.
             producer.clearFailures()

@@ -11,6 +11,8 @@ public final class Outlet {
     var isOpen = false
     /// What is to be sent; fill it, then `deliver()`. Each record comes here, so access is not checked: an outlet is one thread's own.
     @exclusivity(unchecked) public var batch: OutgoingBatch
+    /// See `Outlet+DeadLetters.swift`.
+    var letters = LetterSize()
 
     /// - Parameter topics: indexed by `append(topic:…)` of the batch.
     public init(
@@ -19,7 +21,9 @@ public final class Outlet {
         self.service = service
         isTransactional = delivery == .exactlyOnce
         let id = isTransactional ? "\(common.useCaseName).\(service.name).\(common.instanceID ?? "")" : nil
-        producer = try KafkaProducer(service.logging(common.kafka), transactionalID: id)
+        // A record waits for its broker as long as it takes; only a transaction has an end of its own.
+        producer = try KafkaProducer(
+            service.logging(common.kafka), transactionalID: id, properties: isTransactional ? [:] : ["message.timeout.ms": "0"])
         batch = OutgoingBatch(topics: topics)
     }
 
@@ -31,6 +35,17 @@ public final class Outlet {
     public func deliver() throws(KafkaError) {
         defer { batch.removeAll() }
         guard batch.count > 0 else { return }
+        letters.sent(batch.count)
+        do throws(KafkaError) {
+            try sendAndWait()
+        } catch {
+            letters.learn(from: error)
+            throw error
+        }
+        if !isTransactional { letters.settled() }
+    }
+
+    private func sendAndWait() throws(KafkaError) {
         try begin()
         var start = 0
         var ticket = DeliveryTicket.none
@@ -56,29 +71,6 @@ public final class Outlet {
     }
 
     public func close() { try? producer.close(timeout: 2_000) }
-}
-
-extension OutgoingBatch {
-    /// Appends a dead letter: the original key and value, and headers that say where it came from and what was wrong.
-    /// - Parameters:
-    ///   - topic: index of the dead-letter topic in this batch.
-    ///   - field: the wrong field, several separated by commas, or empty.
-    ///   - detail: one sentence for people.
-    public mutating func appendDeadLetter(
-        topic: Int, _ record: ConsumedRecord, of batch: borrowing RecordBatch, id: [UInt8], reason: DeadLetterReason, field: String,
-        detail: String, service: String
-    ) {
-        append(topic: topic, partition: record.partition, keyOf: batch.bytes, record.key, valueOf: batch.bytes, record.value)
-        header("id", of: id, 0..<id.count)
-        header("source-topic", batch.topics[record.topic])
-        header("source-partition", String(record.partition))
-        header("source-offset", String(record.offset))
-        header("source-timestamp", String(record.timestamp))
-        header("reason", reason.rawValue)
-        header("field", field)
-        header("detail", detail)
-        header("service", service)
-    }
 }
 
 extension RecordBatch {

@@ -26,14 +26,15 @@ struct PartitionCounts {
                     "a topic has another number of partitions: entities have moved, and the order of one entity's records is kept from here on only",
                     ["topic": topic, "before": before, "now": count])
             }
-            known[topic] = count
             try owner?.check(topic, partitions: count)
+            known[topic] = count
         }
     }
 
-    mutating func checkNowAndThen(_ consumer: KafkaConsumer, _ owner: (any PartitionOwner)?, _ now: Double) throws {
-        guard now - lastLook >= Self.interval else { return }
+    /// Whether it is time to look again.
+    mutating func isDue(_ now: Double) -> Bool {
+        guard now - lastLook >= Self.interval else { return false }
         lastLook = now
-        try check(consumer, owner)
+        return true
     }
 }

@@ -136,9 +136,9 @@ extension Outlet {
     func deliverPoison(_ record: borrowing RecordBatch, topic: Int, attempts: Int) throws(KafkaError) {
         var id: [UInt8] = []
         record.identity(of: record.records[0], into: &id)
-        batch.appendDeadLetter(
-            topic: topic, record.records[0], of: record, id: id, reason: .failedRepeatedly, field: "",
-            detail: "The service \(service.name) failed on this record \(attempts) times; its log says how.", service: service.name)
-        try deliver()
+        let detail = "The service \(service.name) failed on this record \(attempts) times; its log says how."
+        try deliverLetter {
+            addDeadLetter(topic: topic, record.records[0], of: record, id: id, reason: .failedRepeatedly, field: "", detail: detail)
+        }
     }
 }

@@ -66,7 +66,9 @@ public struct Service: Sendable {
     /// What `/health` and `/ready` say, as metrics, and the version that runs.
     private func registerLife() {
         let life = life
-        metrics.computed("vyuha_ready", "1 while the service is ready, else 0.") { life.obstacle == nil ? 1 : 0 }
+        metrics.computed("vyuha_ready", "1 while the service is ready and nothing holds its work up, else 0.") {
+            life.obstacle == nil && life.trouble == nil ? 1 : 0
+        }
         metrics.computed("vyuha_loop_idle_seconds", "Time since the pipeline's loop last turned; 0 before its first turn.") {
             life.secondsSinceTurn ?? 0
         }

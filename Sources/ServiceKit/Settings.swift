@@ -67,6 +67,10 @@ public struct SettingsReader {
             problems.append("\(variable): the file \(path) cannot be read.")
             return nil
         }
+        guard text.contains(where: { !$0.isWhitespace }) else {
+            problems.append("\(variable): the file \(path) is empty; write the value of \(name) into it, or unset \(variable).")
+            return nil
+        }
         return text
     }
 

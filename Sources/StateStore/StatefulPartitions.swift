@@ -270,15 +270,16 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
         owned[Int(partition.partition)] = partition
     }
 
-    /// State cannot go on without Redis; within this time it is waited for, then the service stops and starts over.
+    /// State cannot go on without Redis. A short absence is bridged here; a longer one is the loop's, which forgets what it began, waits, and
+    /// starts over from the committed offsets.
     private func retrying<T>(_ body: (RedisClient) throws(RedisError) -> T) throws(RedisError) -> T {
-        let (life, log) = (service.life, service.log)
+        let life = service.life
         return try client.retrying(
-            within: 60_000,
+            within: 3_000,
             shouldContinue: {
                 life.turned()
                 return !life.isStopping
-            }, onWait: { log.warning("state waits for Redis", ["error": "\($0)"]) }, body)
+            }, onWait: { _ in }, body)
     }
 }
 

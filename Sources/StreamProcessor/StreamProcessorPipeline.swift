@@ -220,9 +220,9 @@ final class StreamProcessorPipeline {
         batch.identity(of: record, into: &id)
         let reason = errors.first?.reason ?? .malformed
         let fields = errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ",")
-        outlet.batch.appendDeadLetter(
+        outlet.addDeadLetter(
             topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: fields,
-            detail: errors.map(\.message).joined(separator: " "), service: service.name)
+            detail: errors.map(\.message).joined(separator: " "))
         metrics.deadLetters[reason]?.add()
         return nil
     }

@@ -8,4 +8,6 @@ struct CommandError: Error, CustomStringConvertible {
         self.description = description
         self.status = status
     }
+
+    static let noPort = CommandError("No free port is left on 127.0.0.1.")
 }

@@ -5,6 +5,7 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import Simulation
+import Synchronization
 import TestSupport
 import Testing
 import UseCases
@@ -188,5 +189,88 @@ struct PipelineTests {
         let stored = try PositionStore(redis: client, useCase: "battlefield", source: "battlefield:7").load()
         #expect(stored?.events == 3_000)
         #expect(try everything(on: ["battlefield.events"], of: broker).map(\.id).sorted() == (try truth(3_000).ids).sorted())
+    }
+
+    @Test(
+        "records that the broker refuses for good are dead letters, once each; all others are events, and the position is behind all",
+        arguments: [1, 3])
+    func refusedByTheBroker(requests: Int) throws {
+        let broker = try makeBroker("battlefield", partitions: 1)
+        let redis = try RedisServer(appendOnly: false)
+        broker.refuseAsTooLarge(requests: requests)
+        var settings = try settings("battlefield", broker, redis: redis, limit: 2_000)
+        settings.pace = .rate(4_000)
+        try ProducerPipeline(settings, service).run()
+        let seen = try everything(on: ["battlefield.events", "battlefield.labels", "battlefield.dead-letter"], of: broker)
+        let letters = seen.filter { $0.topic == "battlefield.dead-letter" }
+        #expect(!letters.isEmpty)
+        #expect(letters.allSatisfy { $0.headers["reason"] == "too-large" && $0.headers["service"] == "producer" && !$0.value.isEmpty })
+        let (ids, kinds) = try truth(2_000)
+        let told = seen.filter { $0.topic != "battlefield.labels" }.map(\.id)
+        #expect(Set(told) == Set(ids), "an event or a dead letter of each row")
+        // A label that was refused is a letter beside its event's.
+        #expect(seen.count == 2_000 + kinds.count)
+        let client = RedisClient(try RedisSettings(url: redis.url))
+        #expect(try PositionStore(redis: client, useCase: "battlefield", source: "battlefield:7").load()?.events == 2_000)
+        // A later run has nothing to send again.
+        try ProducerPipeline(settings, service).run()
+        #expect(try everything(on: ["battlefield.events"], of: broker).count == seen.count { $0.topic == "battlefield.events" })
+    }
+
+    @Test("a row whose event would be larger than a topic takes is a dead letter as it is")
+    func hugeRow() throws {
+        let folder = try Folder()
+        // A control character is six bytes in JSON, so the row is read and its event is too large.
+        let note = String(repeating: "\u{1}", count: 200_000)
+        let path = try folder.write(
+            "at,zone,fare,note,label,ignore,kind\n2019-01-01T00:00:00Z,1,2,\(note),0,0,\n2019-01-01T00:00:01Z,1,3,,0,0,\n", as: "trips.csv")
+        let broker = try makeBroker("trips")
+        var settings = try settings("trips", broker, redis: nil, source: .file(path: path, format: Sample.truth, isOwn: true))
+        settings.schema = try Sample.schema()
+        try ProducerPipeline(settings, service).run()
+        let seen = try everything(on: ["trips.events", "trips.dead-letter"], of: broker)
+        #expect(seen.filter { $0.topic == "trips.events" }.map(\.id) == ["trips.csv:3"])
+        let letters = seen.filter { $0.topic == "trips.dead-letter" }
+        #expect(letters.map(\.id) == ["trips.csv:2"])
+        #expect(letters.first?.headers["reason"] == "too-large")
+        #expect(letters.first?.value.utf8.count ?? 0 > 200_000)
+    }
+
+    @Test("a Redis that is full is waited for, at the start and in the middle; it is named, and nothing is lost when it has memory again")
+    func redisFull() throws {
+        let broker = try makeBroker("battlefield")
+        let redis = try RedisServer(appendOnly: false, options: ["--maxmemory-policy", "noeviction", "--maxmemory", "1"])
+        let address = try RedisSettings(url: redis.url)
+        var settings = try settings("battlefield", broker, redis: redis, limit: 30_000)
+        settings.pace = .rate(20_000)
+        let life = service.life
+        let events = service.metrics.counter("vyuha_events_produced_total", "")
+        let saw = Mutex((start: false, middle: false, waitsAt: 0))
+        Threads.start("operator") {
+            let client = RedisClient(address)
+            func isFull() -> Bool { life.trouble?.contains("Redis is full") == true && life.trouble?.contains("maxmemory") == true }
+            let start = withDeadline(20) { isFull() } && events.value == 0
+            _ = try? client.command("CONFIG", "SET", "maxmemory", "0")
+            _ = withDeadline(20) { events.value >= 5_000 }
+            _ = try? client.command("CONFIG", "SET", "maxmemory", "1")
+            let middle = withDeadline(20) { isFull() }
+            // The source stops at its window.
+            _ = withDeadline(20) {
+                let before = events.value
+                usleep(300_000)
+                return events.value == before
+            }
+            let reached = events.value
+            saw.withLock { $0 = (start, middle, reached) }
+            _ = try? client.command("CONFIG", "SET", "maxmemory", "0")
+        }
+        try ProducerPipeline(settings, service).run()
+        let (start, middle, waitsAt) = saw.withLock { $0 }
+        #expect(start, "it says so at the start")
+        #expect(middle, "it says so in the middle")
+        #expect((5_000..<30_000).contains(waitsAt), "it waits")
+        #expect(life.trouble == nil)
+        #expect(try PositionStore(redis: RedisClient(address), useCase: "battlefield", source: "battlefield:7").load()?.events == 30_000)
+        #expect(try everything(on: ["battlefield.events"], of: broker).map(\.id).sorted() == (try truth(30_000).ids).sorted())
     }
 }

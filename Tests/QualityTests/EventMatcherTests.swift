@@ -23,6 +23,19 @@ struct EventMatcherTests {
         #expect(figures.falseAlerts == 0)
     }
 
+    @Test("while the stream runs, an episode that is not over counts once it is found; at the end it is found or missed")
+    func underWay() {
+        var matcher = matcher()
+        matcher.label(entity: 1, kind: "drift", start: 10_000, end: 900_000, at: 10_000, now: 0)
+        for second in Int64(0)...30 { matcher.score(entity: 1, span: second * 1_000...second * 1_000, isFlagged: false, now: 0) }
+        #expect(matcher.figures(isFinal: false).recall == nil)
+        #expect(matcher.figures().recall == 0)
+        matcher.score(entity: 1, span: 31_000...31_000, isFlagged: true, now: 0)
+        #expect(matcher.figures(isFinal: false).recall == 1)
+        #expect(matcher.figures(isFinal: false) == matcher.figures())
+        #expect(matcher.settled.episodes == 0)
+    }
+
     @Test("flags before, long after, or of another entity find nothing and are false alerts")
     func missed() {
         var matcher = matcher()

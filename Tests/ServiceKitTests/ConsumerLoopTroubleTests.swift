@@ -88,6 +88,29 @@ import Testing
         #expect(text(letters.header("source-offset", of: letter)) == "38")
     }
 
+    @Test("a dead letter that the topic refuses for its size is cut and says so; the partition goes on and the loop does not end", arguments: [1, 4])
+    func largeLetter(refusals: Int) throws {
+        let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1), TopicSpec(name: "dead", partitions: 1)])
+        let large = Array("large ".utf8) + [UInt8](repeating: 120, count: 399_994)
+        try Self.send(broker, [Array("a".utf8), large, Array("b".utf8)], partitions: 1)
+        // Nothing is produced from now on but the letter.
+        broker.refuseAsTooLarge(requests: refusals)
+        let run = try Run(broker) { $0.hasPrefix("large") }
+        #expect(withDeadline(60) { run.handled.count == 2 })
+        #expect(run.stop() == nil)
+        #expect(try Self.committed(broker, partitions: 1) == [3])
+        let reader = try KafkaConsumer(KafkaSettings(bootstrapServers: broker.bootstrapServers), group: "reader")
+        try reader.assign([PartitionOffset(TopicPartition("dead", 0), PartitionOffset.beginning)])
+        var letters = RecordBatch()
+        #expect(try withDeadline(10) { try reader.poll(into: &letters, timeout: 50) > 0 })
+        let letter = try #require(letters.records.first)
+        func text(_ range: Range<Int>?) -> String { range.map { String(decoding: letters.bytes[$0], as: UTF8.self) } ?? "" }
+        #expect(text(letters.header("original-size", of: letter)) == "400000")
+        #expect(letter.value?.count == 400_000 >> refusals)
+        #expect(text(letter.value).hasPrefix("large xxx"))
+        #expect(text(letters.header("source-offset", of: letter)) == "1")
+    }
+
     @Test("records that retention deleted before they were read are counted, and reading goes on with the oldest that is left")
     func retention() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1), TopicSpec(name: "dead", partitions: 1)])

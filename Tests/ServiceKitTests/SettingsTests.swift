@@ -59,6 +59,26 @@ import Testing
         try reader.finish()
     }
 
+    @Test("a secret's file that is empty or blank is a mistake that names variable and file, and not a secret of no characters")
+    func emptySecrets() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "vyuha-secret-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        for content in ["", "\n", " \r\n\n"] {
+            try Data(content.utf8).write(to: URL(filePath: file))
+            var reader = reader([], ["REDIS_URL_FILE": file, "VYUHA_KAFKA_SASL_PASSWORD_FILE": file])
+            _ = CommonSettings.redis(&reader)
+            let properties = reader.kafkaProperties()
+            #expect(properties.isEmpty)
+            let error = #expect(throws: SettingsError.self) { try reader.finish() }
+            #expect(
+                error?.problems == [
+                    "REDIS_URL_FILE: the file \(file) is empty; write the value of REDIS_URL into it, or unset REDIS_URL_FILE.",
+                    "VYUHA_KAFKA_SASL_PASSWORD_FILE: the file \(file) is empty; write the value of VYUHA_KAFKA_SASL_PASSWORD into it, "
+                        + "or unset VYUHA_KAFKA_SASL_PASSWORD_FILE.",
+                ])
+        }
+    }
+
     @Test("a secret given twice, or in a file that is not there, is a mistake")
     func secretMistakes() {
         var reader = reader([], ["REDIS_URL_FILE": "/nowhere", "REDIS_URL": "x", "VYUHA_TOKEN_FILE": "/nowhere"])

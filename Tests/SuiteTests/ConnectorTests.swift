@@ -190,6 +190,58 @@ import Testing
     }
 
     @Test(
+        "an API's page that has not changed is not sent again (304): no record twice, no failure, the interval kept; what is added comes at once",
+        .disabled(if: Nginx.isMissing, "nginx is not installed; services/scripts/setup.sh --tests installs it."))
+    func unchanged() throws {
+        let server = try Nginx.serve(pages: ["1": Self.page(0..<3)], fails: false)
+        let run = try Run(source: source(server, "{ page: page }").replacing("interval: 50ms", with: "interval: 200ms"))
+        try "a-token-of-the-test\n".write(to: run.folder.appending(path: "token"), atomically: true, encoding: .utf8)
+        try run.start()
+        func unchanged() -> [Double] { Nginx.requests(of: server).filter { $0.page == "1" && $0.status == 304 }.map(\.time) }
+        #expect(withDeadline(60) { unchanged().count >= 6 }, "\(run.output)")
+        #expect(try run.reached(3))
+        let first = unchanged().prefix(6)
+        // One look at the page each interval, not more; nginx and the producer read their clocks a little apart.
+        #expect(zip(first, first.dropFirst()).allSatisfy { $1 - $0 > 0.15 }, "\(first)")
+        #expect(Nginx.requests(of: server).filter { $0.page == "1" && $0.status == 200 }.count == 1, "the page itself is read once")
+        // The page grows, and another one begins behind it.
+        try Nginx.put(Self.page(0..<5), page: "1", on: server)
+        #expect(try run.reached(5))
+        try Nginx.put(Self.page(5..<7), page: "2", on: server)
+        #expect(try run.reached(7))
+        let seen = unchanged().count
+        #expect(withDeadline(30) { Nginx.requests(of: server).filter { $0.page == "2" && $0.status == 304 }.count >= 2 })
+        try run.tail.poll()
+        #expect(run.events.count == 7)
+        #expect(Set(run.events.map { $0.headers["id"] ?? "" }).count == 7)
+        #expect(unchanged().count == seen, "a page that has another one behind it is done with")
+        #expect(!run.output.contains("no usable answer"), "\(run.output)")
+    }
+
+    @Test(
+        "a record of an API that no topic takes is a dead letter with its beginning and its size, and the others are events",
+        .disabled(if: Nginx.isMissing, "nginx is not installed; services/scripts/setup.sh --tests installs it."))
+    func hugeRecord() throws {
+        let huge = #"{"pump":"\#(String(repeating: "p", count: 5_000_000))","when":{"at":"2025-10-01T10:00:00Z"},"bar":1}"#
+        let page = #"{"data":{"items":[\#(Self.object(1)),\#(huge),\#(Self.object(2))]}}"#
+        let server = try Nginx.serve(pages: ["1": page], fails: false)
+        let run = try Run(source: source(server, "{ page: page }"))
+        try "a-token-of-the-test\n".write(to: run.folder.appending(path: "token"), atomically: true, encoding: .utf8)
+        try run.start()
+        #expect(try run.reached(2), "\(run.output)")
+        #expect(
+            try withDeadline(30) {
+                try run.tail.poll()
+                return !run.tail.records(of: "pumps.dead-letter").isEmpty
+            }, "\(run.output)")
+        let letter = try #require(run.tail.records(of: "pumps.dead-letter").first)
+        #expect(letter.headers["reason"] == "too-large")
+        #expect(letter.value?.count == 900_000)
+        #expect(letter.headers["original-size"] == "\(huge.utf8.count)")
+        #expect(letter.value.map { huge.utf8.starts(with: $0) } == true)
+    }
+
+    @Test(
         "a table of a real PostgreSQL, in batches by its watermark, also while rows are added",
         .disabled(if: Postgres.isMissing, "PostgreSQL is not installed; services/scripts/setup.sh --tests installs it."))
     func table() throws {

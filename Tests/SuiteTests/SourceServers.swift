@@ -49,19 +49,19 @@ final class SourceServer {
     }
 }
 
-/// nginx with files of JSON, which fails one request in five.
+/// nginx with files of JSON, which fails one request in five where it is asked to.
 enum Nginx {
     static let path = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"].first { FileManager.default.isExecutableFile(atPath: $0) }
     static let isMissing = path == nil
 
     /// - Parameter pages: contents by the value of the parameter `page`; a page that is not there is an empty list.
-    static func serve(pages: [String: String]) throws -> SourceServer {
+    static func serve(pages: [String: String], fails: Bool = true) throws -> SourceServer {
         guard let path else { throw CocoaError(.fileNoSuchFile) }
         let server = try SourceServer("nginx")
         let files = server.folder.appending(path: "pages")
         try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
-        for (name, text) in pages { try text.write(to: files.appending(path: "\(name).json"), atomically: true, encoding: .utf8) }
-        try #"{"data":{"items":[]}}"#.write(to: files.appending(path: "none.json"), atomically: true, encoding: .utf8)
+        for (name, text) in pages { try put(text, page: name, on: server) }
+        try put(#"{"data":{"items":[]}}"#, page: "none", on: server)
         let user = getuid() == 0 ? "user root;" : ""
         let configuration = """
             daemon off; worker_processes 1; \(user)
@@ -69,10 +69,11 @@ enum Nginx {
             error_log \(server.folder.path)/error.log;
             events { worker_connections 64; }
             http {
-                access_log off;
+                log_format brief '$msec $status $arg_page';
+                access_log \(server.folder.path)/access.log brief;
                 client_body_temp_path \(server.folder.path)/body; proxy_temp_path \(server.folder.path)/proxy;
                 fastcgi_temp_path \(server.folder.path)/fastcgi; uwsgi_temp_path \(server.folder.path)/uwsgi; scgi_temp_path \(server.folder.path)/scgi;
-                split_clients "$request_id" $fate { 8% 503; 6% 429; 6% cut; * fine; }
+                split_clients "$request_id" $fate { \(fails ? "8% 503; 6% 429; 6% cut; " : "")* fine; }
                 server {
                     listen 127.0.0.1:\(server.port);
                     root \(files.path);
@@ -82,7 +83,7 @@ enum Nginx {
                         if ($fate = 503) { return 503; }
                         if ($fate = 429) { add_header Retry-After 0 always; return 429; }
                         if ($fate = cut) { return 200 '{"data":{"items":[{"a":'; }
-                        try_files /$arg_page.json /none.json;
+                        try_files /$arg_page.json /none.json =404;
                     }
                 }
             }
@@ -91,6 +92,23 @@ enum Nginx {
         try configuration.write(to: file, atomically: true, encoding: .utf8)
         try server.start([path, "-c", file.path, "-e", server.folder.path + "/error.log"])
         return server
+    }
+}
+
+extension Nginx {
+    /// Puts a page in the place of another one of its name, as a whole.
+    static func put(_ text: String, page: String, on server: SourceServer) throws {
+        try text.write(to: server.folder.appending(path: "pages/\(page).json"), atomically: true, encoding: .utf8)
+    }
+
+    /// Time (seconds), status and page of every request so far.
+    static func requests(of server: SourceServer) -> [(time: Double, status: Int, page: String)] {
+        let text = (try? String(contentsOf: server.folder.appending(path: "access.log"), encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count == 3, let time = Double(words[0]), let status = Int(words[1]) else { return nil }
+            return (time, status, String(words[2]))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import ServiceKit
 
 /// Why a helper of the tests could not do its work.
 public struct TestSupportError: Error, CustomStringConvertible {
@@ -38,31 +38,8 @@ public func executable(named name: String) throws(TestSupportError) -> String {
     throw TestSupportError("There is no executable \(name) in \(folder): build the package first.")
 }
 
-/// A loopback port that nobody uses and that this process gives to nobody else.
-///
-/// Below the kernel's range for outgoing connections (ip(7), `ip_local_port_range`): a port of that range may be taken by any connection that
-/// a test opens between this call and the moment a server listens on it.
+/// A loopback port that nobody uses and that this process gives to nobody else; see `Ports`.
 public func freePort() throws(TestSupportError) -> Int {
-    for _ in 0..<20_000 {
-        let number = portsGiven.wrappingAdd(1, ordering: .relaxed).oldValue
-        let port = 10_000 + (Int(getpid()) * 211 + number) % 20_000
-        if isFree(UInt16(port)) { return port }
-    }
-    throw TestSupportError("No free port was found.")
-}
-
-private let portsGiven = Atomic<Int>(0)
-
-private func isFree(_ port: UInt16) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafeBytes(of: &address) { bytes in
-        guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-        return bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-    }
+    guard let port = Ports.free() else { throw TestSupportError("No free port was found.") }
+    return port
 }

@@ -120,7 +120,7 @@ struct SupervisorTests {
     @Test("waits for an answer on the ready address, and knows why there is none")
     func notReady() throws {
         let scene = try Scene()
-        try scene.start("exec sleep 60", readyURL: "http://127.0.0.1:\(try Ports.free())/ready")
+        try scene.start("exec sleep 60", readyURL: "http://127.0.0.1:\(try #require(Ports.free()))/ready")
         #expect(scene.tick { scene.status?.obstacle != nil })
         #expect(!scene.supervisor.isReady("script"))
     }

@@ -19,16 +19,14 @@ final class Graveyard {
     func take(_ entry: OutboxEntry, group: String, id: String, detail: String) throws {
         let outlet = try outlet ?? Outlet(settings.common, service, topics: [topics.deadLetter])
         self.outlet = outlet
-        outlet.batch.append(topic: 0, partition: entry.source.partition, key: Array(group.utf8), value: entry.anomaly)
-        let headers = [
-            (DeadLetterHeader.id, id), (DeadLetterHeader.sourceTopic, topics.anomalies),
-            (DeadLetterHeader.sourcePartition, "\(entry.source.partition)"), (DeadLetterHeader.sourceOffset, "\(entry.source.offset)"),
-            (DeadLetterHeader.sourceTimestamp, "\(entry.source.timestamp)"),
-            (DeadLetterHeader.reason, DeadLetterReason.failedRepeatedly.rawValue), (DeadLetterHeader.field, ""),
-            (DeadLetterHeader.detail, detail), (DeadLetterHeader.service, service.name),
-        ]
-        for (name, value) in headers { outlet.batch.header(name, Array(value.utf8)) }
-        try outlet.deliver()
+        let key = Array(group.utf8)
+        let origin = Outlet.Origin(
+            topic: topics.anomalies, partition: entry.source.partition, offset: entry.source.offset, timestamp: entry.source.timestamp)
+        try outlet.deliverLetter {
+            outlet.addDeadLetter(
+                topic: 0, keyOf: key, 0..<key.count, valueOf: entry.anomaly, 0..<entry.anomaly.count, origin, id: Array(id.utf8),
+                reason: .failedRepeatedly, field: "", detail: detail)
+        }
     }
 
     func close() { outlet?.close() }

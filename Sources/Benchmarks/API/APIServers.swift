@@ -145,16 +145,6 @@ private func absolute(_ path: String) throws -> String {
 
 /// A TCP port of the loopback address that nobody uses at this moment.
 func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let done = withUnsafeMutableBytes(of: &address) { bytes in
-        guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-        return bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
-    }
-    guard done else { throw BenchmarkError("No free port was found.") }
-    return Int(UInt16(bigEndian: address.sin_port))
+    guard let port = Ports.free() else { throw BenchmarkError("No free port was found.") }
+    return port
 }

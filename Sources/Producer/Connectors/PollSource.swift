@@ -32,6 +32,8 @@ final class PollSource: EventSource {
     private var following: String?
     private var entityTag: String?
     private var backoff = Backoff(initial: 200, maximum: 30_000)
+    /// Whether a question of this round had no usable answer.
+    private var failed = false
     /// Monotonic seconds before which nothing is asked.
     private var notBefore = 0.0
     private var count: Int64 = 0
@@ -76,7 +78,11 @@ final class PollSource: EventSource {
                 notBefore = 0
             }
             guard Clock.monotonicSeconds >= notBefore else { return .idle }
-            guard try ask() else { return .idle }
+            failed = false
+            let isNew = try ask()
+            // A page that answers does not make up for the one behind it that does not.
+            if !failed { backoff.reset() }
+            guard isNew else { return .idle }
         }
         let text = records[index].serialized
         index += 1
@@ -144,7 +150,6 @@ final class PollSource: EventSource {
             let place = api.records.isEmpty ? "is not a list" : "has no list at `\(api.records)`"
             return retry("the answer \(place)", after: nil)
         }
-        backoff.reset()
         return try take(found, answer, response)
     }
 
@@ -185,6 +190,7 @@ final class PollSource: EventSource {
 
     private func retry(_ why: String, after seconds: Int?) -> Bool {
         failures.add()
+        failed = true
         let pause = max(Double(backoff.next()) / 1_000, Double(min(seconds ?? 0, 3_600)))
         notBefore = Clock.monotonicSeconds + pause
         if backoff.attempts == 1 { service.log.warning("the source has no usable answer and is asked again", ["source": name, "why": why]) }

@@ -12,13 +12,12 @@ import UseCases
 /// State:     the ids that went out lately; after a start those at the ends of the topic
 /// Guarantee: 202 means that the broker has every event of the request. A request without an answer may be sent again: events with ids of
 ///            their own (`id` in the use case, or the header `Idempotency-Key`) are taken once
-/// On error:  Kafka slow or away: 429 or 503 with `Retry-After`, nothing is kept in memory; an event that names no entity: 422, and none of
-///            the request is taken
+/// On error:  Kafka slow: 429, away: 503, both with `Retry-After`; memory is bounded by the client's queue. What was queued then still goes
+///            out, and sent again under its ids it is waited for, not doubled. An event that names no entity: 422, one too large: 413, and none
+///            of the request is taken; one that the broker refuses: 413, and the others of the request are taken
 final class PushPipeline: Sendable {
     /// Events on their way to the broker beyond which requests are turned away.
     private static let mostOutstanding = 20_000
-    /// Milliseconds that a request waits for the broker.
-    private static let patience = 10_000
     private static let maximumBody = 8 << 20
 
     private let push: PushedEvents
@@ -28,18 +27,27 @@ final class PushPipeline: Sendable {
     private let metrics: ProducerMetrics
     private let producer: KafkaProducer
     private let tokens: [[UInt8]]
+    /// Milliseconds that a request waits for the broker.
+    private let patience: Int
     private let known: Mutex<RecentIDs>
+    /// What brokers refused and no request has been told of yet: the events' ids.
+    private let refusals = Mutex(RecentIDs())
+    /// The newest send that was waited for in vain: until it is delivered, nobody else need wait.
+    private let late = Mutex(DeliveryTicket.none)
     private let idle = Mutex<[PushReader]>([])
     private let serial = Atomic<UInt64>(0)
     private let run = UInt64.random(in: .min ... .max)
     private let refused: Counter
     private let turnedAway: Counter
 
-    /// - Parameter delivered: ids at the ends of the topic.
+    /// - Parameters:
+    ///   - delivered: ids at the ends of the topic.
+    ///   - patience: milliseconds that a request waits for the broker.
     init(
         _ push: PushedEvents, schema: EventSchema, topics: Topics, service: Service, metrics: ProducerMetrics, producer: KafkaProducer,
-        delivered: RecentIDs
+        delivered: RecentIDs, patience: Int = 10_000
     ) throws {
+        self.patience = patience
         self.push = push
         self.schema = schema
         self.topics = topics
@@ -82,9 +90,9 @@ final class PushPipeline: Sendable {
                 401, "Send one of the tokens of this producer in the header `Authorization: Bearer TOKEN`.",
                 headers: [("WWW-Authenticate", "Bearer")])
         }
-        guard producer.outstanding < Self.mostOutstanding else {
-            return busy(429, "Too many events are on their way; send these again a little later.")
-        }
+        guard producer.outstanding < Self.mostOutstanding else { return tooMany }
+        if producer.hasFailed { _ = settleRefusals() }
+        guard late.withLock({ $0 <= producer.delivered }) else { return notConfirmed }
         let reader: PushReader
         do {
             reader = try idle.withLock { $0.popLast() } ?? PushReader(push, schema: schema, topics: topics)
@@ -107,13 +115,22 @@ final class PushPipeline: Sendable {
             let ticket = try known.withLock { known in
                 fresh = reader.ids.map { known.insert($0) }
                 reader.fill(fresh)
-                return try producer.send(reader.batch, timeout: 200)
+                return try send(reader, fresh, &known)
             }
-            try producer.waitForDelivery(of: ticket, timeout: Self.patience)
+            guard try isDelivered(ticket) else {
+                // They are queued and stay known: sent again under the same ids they are waited for, not doubled.
+                late.withLock { $0 = max($0, ticket) }
+                return notConfirmed
+            }
         } catch {
-            // They may have gone out or not: sent again they are new ones, so the client's ids decide.
-            known.withLock { known in for (id, isFresh) in zip(reader.ids, fresh) where isFresh { known.remove(id) } }
-            return busy(503, "The broker has not confirmed these events in time; send them again, with ids of their own so that none is taken twice.")
+            if (error as? KafkaError)?.name == "_QUEUE_FULL" { return tooMany }
+            service.log.warning("events were turned away", ["error": "\(error)"])
+            return notConfirmed
+        }
+        if let place = reader.ids.firstIndex(where: wasRefused) {
+            refused.add()
+            return .problem(
+                413, "Event \(place + 1): The broker refuses it, likely since it is larger than the topic takes; the others were taken.")
         }
         let taken = fresh.count { $0 }
         metrics.events.add(taken)
@@ -125,6 +142,59 @@ final class PushPipeline: Sendable {
         json.value(fresh.count - taken)
         json.endObject()
         return HTTPServerResponse(status: 202, contentType: "application/json", body: json.bytes)
+    }
+
+    /// Queues the batch. What could not be queued is not known any more.
+    private func send(_ reader: PushReader, _ fresh: [Bool], _ known: inout RecentIDs) throws(KafkaError) -> DeliveryTicket {
+        var start = 0
+        while true {
+            do throws(KafkaError) {
+                return try producer.send(reader.batch, from: start, timeout: 200)
+            } catch {
+                start = error.recordIndex ?? start
+                if error.failedDeliveries > 0, settleRefusals() { continue }
+                let sent = zip(reader.ids, fresh).filter(\.1).map(\.0)
+                for id in sent[start...] { known.remove(id) }
+                throw error
+            }
+        }
+    }
+
+    /// False when the patience is over.
+    private func isDelivered(_ ticket: DeliveryTicket) throws(KafkaError) -> Bool {
+        let end = Clock.monotonicSeconds + Double(patience) / 1_000
+        while true {
+            do throws(KafkaError) {
+                try producer.waitForDelivery(of: ticket, timeout: max(0, Int((end - Clock.monotonicSeconds) * 1_000)))
+                return true
+            } catch {
+                if error.failedDeliveries > 0, settleRefusals() { continue }
+                guard error.isRetryable, error.failedDeliveries == 0 else { throw error }
+                return false
+            }
+        }
+    }
+
+    /// Notes what brokers refused, so that the requests it came with are told, and the others go on.
+    private func settleRefusals() -> Bool {
+        // Under the lock, so that who finds the failure gone also finds whose it was.
+        refusals.withLock { refusals in
+            let records = producer.takeRefused()
+            for record in records { _ = refusals.insert(RecentIDs.hash((record.header("id") ?? [])[...])) }
+            return !records.isEmpty || !producer.hasFailed
+        }
+    }
+
+    private func wasRefused(_ id: UInt64) -> Bool {
+        let was = refusals.withLock { $0.take(id) }
+        if was { known.withLock { $0.remove(id) } }
+        return was
+    }
+
+    private var tooMany: HTTPServerResponse { busy(429, "Too many events are on their way; send these again a little later.") }
+
+    private var notConfirmed: HTTPServerResponse {
+        busy(503, "The broker does not confirm events in time; send these again, with ids of their own so that none is taken twice.")
     }
 
     private func busy(_ status: Int, _ sentence: String) -> HTTPServerResponse {
@@ -203,6 +273,10 @@ final class PushReader: @unchecked Sendable {
             let id = appendID(stem)
             json.removeAll()
             event.write(columns.bytes, columns.fields, into: &json)
+            let size = json.bytes.count + entity.count + id.count
+            guard size <= Delivery.maximumEventBytes else {
+                return (413, place + "It has \(size) bytes; at most \(Delivery.maximumEventBytes) are taken.")
+            }
             events.append((entity, id, keep(json.bytes[...])))
             ids.append(RecentIDs.hash(texts[id]))
         }
@@ -261,6 +335,9 @@ struct RecentIDs: Sendable {
     }
 
     mutating func remove(_ id: UInt64) { set.remove(id) }
+
+    /// - Returns: whether it was there.
+    mutating func take(_ id: UInt64) -> Bool { set.remove(id) != nil }
 
     static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 { DeliveredTail.hash(bytes) }
 }

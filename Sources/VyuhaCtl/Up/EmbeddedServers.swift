@@ -56,7 +56,7 @@ enum EmbeddedServers {
                 "The program redis-server is missing. Install it with `apt-get install redis-server`, or set REDIS_URL to a Redis of yours."
             )
         }
-        let port = try Ports.free()
+        guard let port = Ports.free() else { throw CommandError.noPort }
         let arguments = [
             "--bind", "127.0.0.1", "--port", "\(port)", "--dir", folder.folder("redis"), "--appendonly", "yes", "--appendfsync", "everysec",
             "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--databases", "1",

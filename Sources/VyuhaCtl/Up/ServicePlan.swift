@@ -34,14 +34,16 @@ struct ServicePlan {
 
     /// A consuming service, and its port.
     func spec(_ name: String) throws(CommandError) -> (spec: ServiceSpec, port: Int) {
-        let port = name == "scoring-service" ? try Ports.free(preferring: Self.predictPort) : try Ports.free()
+        let found = name == "scoring-service" ? Ports.free(preferring: Self.predictPort) : Ports.free()
+        guard let port = found else { throw CommandError.noPort }
         return (try service(name, arguments: [], port: port), port)
     }
 
     func producer(rate: Double, entities: Int?) throws(CommandError) -> ServiceSpec {
         let number = rate.rounded() == rate ? "\(Int(rate))" : "\(rate)"
         let arguments = ["--rate", number] + (facts.isFile ? ["--loop"] : []) + (entities.map { ["--entities", "\($0)"] } ?? [])
-        var spec = try service("producer", arguments: arguments, port: Ports.free())
+        guard let port = Ports.free() else { throw CommandError.noPort }
+        var spec = try service("producer", arguments: arguments, port: port)
         spec.mayFinish = true
         return spec
     }

@@ -45,7 +45,8 @@ final class TopicReceiver: AlertReceiver {
                 queued = nil
             }
             if !shouldContinue() { throw DeliveryFailure(kind: .stopped, message: error.message) }
-            throw DeliveryFailure(kind: .away, message: error.message)
+            // One that is too large for the topic must not hold up the others.
+            throw DeliveryFailure(kind: error.refusesRecord ? .refused : .away, message: error.message)
         }
     }
 
