@@ -2,7 +2,7 @@
 # make test    build and run every test
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   stream, detectors, scorer, producer, state, alerts (ALERTS=10000000 for all of them) and API beside their peers (needs wrk; peers from PyPI)
-# make sanitize   every test under ThreadSanitizer and AddressSanitizer (builds of their own, some minutes each)
+# make sanitize   every test under AddressSanitizer and ThreadSanitizer (builds of their own; SANITIZERS, TARGETS: services/scripts/sanitize/run.sh)
 # make fuzz    FUZZ_CASES (200,000) random and mutated inputs for each of: expressions, events (twice), CSV rows, JSON documents, definitions
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose

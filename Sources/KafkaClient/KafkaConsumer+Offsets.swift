@@ -91,9 +91,17 @@ extension KafkaConsumer {
     /// Continues at these offsets (or `.beginning`, `.end`); what was prefetched is dropped. The partitions must be assigned.
     public func seek(_ offsets: [PartitionOffset], timeout milliseconds: Int = 5000) throws(KafkaError) {
         try requireOpen()
+        let deadline = Deadline(milliseconds: milliseconds)
         try PartitionList.with(offsets) { list throws(KafkaError) in
-            try check(rd_kafka_seek_partitions(handle.pointer, list, Int32(clamping: milliseconds)), "seek")
-            try PartitionList.check(list, "seek")
+            while true {
+                do throws(KafkaError) {
+                    try check(rd_kafka_seek_partitions(handle.pointer, list, Int32(clamping: milliseconds)), "seek")
+                    return try PartitionList.check(list, "seek")
+                } catch {
+                    // librdkafka 2.0 waits for as many microseconds; it is asked again until the time is really up.
+                    if error.name != "_TIMED_OUT" || deadline.hasPassed { throw error }
+                }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ import Testing
         let definition = repository.appending(path: "Tests/SuiteTests/Definitions/crash").path
         let (status, output) = try ServiceProcess.run(
             "vyuhactl", ["crash-test", "--use-case", definition, "--disturbances", "3", "--rate", "300"],
-            environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "VYUHA_DELIVERY": ""], within: 240)
+            environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "VYUHA_DELIVERY": ""], within: 600)
         #expect(status == 0, "\(output)")
         #expect(output.contains("crash-test: 3 disturbances, lost 0, doubled 0, different 0"), "\(output)")
     }

@@ -10,7 +10,7 @@ import ServiceKit
 final class UpRun {
     /// Seconds that services have to become ready; a consumer group's first join takes up to five on the embedded broker.
     static let readyLimit = 60.0
-    /// Seconds that the chain has, after the producer ended, to deal with every event.
+    /// Seconds without progress, after the producer ended, after which what the chain has not dealt with counts as lost.
     static let drainLimit = 15.0
 
     private let settings: UpSettings
@@ -237,11 +237,17 @@ final class UpRun {
 
     /// Waits until every event has become a feature and a score, or a dead letter, and every group has read to the end.
     private func drain() throws {
-        let deadline = Clock.monotonicSeconds + Self.drainLimit
+        var deadline = Clock.monotonicSeconds + Self.drainLimit
+        var least = Int.max
         var settledAt: Double?
         while Clock.monotonicSeconds < deadline, stopRequests < 2, let observer {
             try pump()
             let view = observer.view
+            // A slow chain may take its time, a standing one may not.
+            if view.unsettled + view.behind < least {
+                least = view.unsettled + view.behind
+                deadline = Clock.monotonicSeconds + Self.drainLimit
+            }
             guard view.unsettled == 0, view.behind == 0 else {
                 settledAt = nil
                 continue
@@ -254,7 +260,7 @@ final class UpRun {
         guard let view = observer?.view else { return }
         if view.unsettled > 0 {
             problems.append(
-                "\(view.unsettled) of \(view.counts[.events]) events had neither a score nor a dead letter \(Int(Self.drainLimit)) s after the producer ended."
+                "\(view.unsettled) of \(view.counts[.events]) events had neither a score nor a dead letter, and none had got one for \(Int(Self.drainLimit)) s."
             )
         }
         if let behind = lag?.view.behind.filter({ $0.value > 0 }), !behind.isEmpty {
