@@ -131,12 +131,16 @@ final class AlertSinkPipeline {
     /// Delivers until the turn is over; Redis or Kafka being away only makes it wait.
     static func keepDelivering(_ delivery: Delivery, _ turn: Turn, _ log: Logger) throws {
         var backoff = Backoff(initial: 50, maximum: 2_000)
+        var lastFailure = 0.0
         while !turn.isOver {
             do {
                 try deliver(delivery, turn)
                 try delivery.leave()
                 return
             } catch  where Self.mayPass(error) {
+                // Ten seconds without a failure: it is another outage.
+                if Clock.monotonicSeconds - lastFailure > 10 { backoff.reset() }
+                lastFailure = Clock.monotonicSeconds
                 if backoff.attempts == 0 { log.warning("alerts wait because a server is away", ["error": "\(error)"]) }
                 if turn.isDraining { return }
                 Clock.sleep(milliseconds: backoff.next())

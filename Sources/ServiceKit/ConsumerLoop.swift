@@ -181,9 +181,14 @@ public final class ConsumerLoop {
             let spans = BatchSpans(record, from: floors)
             if let outlet, let deadLetterTopic, poison.isPoison(record) {
                 // Below the committed offset it is a dead letter already.
-                if !spans.offsets.isEmpty { try outlet.deliverPoison(record, topic: deadLetterTopic, attempts: PoisonGuard.limit) }
+                if !spans.offsets.isEmpty {
+                    try outlet.deliverPoison(record, topic: deadLetterTopic, attempts: PoisonGuard.limit, error: poison.error(of: record))
+                }
             } else {
-                try body(record)
+                do { try body(record) } catch {
+                    poison.broke(record, error)
+                    throw error
+                }
             }
             try transactions?.commit(spans.offsets, of: consumer)
             note(spans)

@@ -26,6 +26,8 @@ final class PoisonGuard {
     private var unproven: Set<TopicPartition> = []
     private var poison: [TopicPartition: Set<Int64>] = [:]
     private var tries: [String: Int] = [:]
+    /// What each record under trial did when it was tried alone.
+    private var errors: [String: String] = [:]
 
     init(_ common: CommonSettings, _ service: Service) {
         var settings = common.redis
@@ -104,7 +106,7 @@ final class PoisonGuard {
     func isPoison(_ record: borrowing RecordBatch) -> Bool {
         let (partition, offset) = Self.place(record)
         if poison[partition]?.contains(offset) == true { return true }
-        let name = "\(Self.name(partition))@\(offset)"
+        let name = Self.name(record)
         let counted = (try? client.command("HINCRBY", key, name, "1").integer).map { Int($0) }
         let count = max(counted ?? 0, (tries[name] ?? 0) + 1)
         tries[name] = count
@@ -115,15 +117,27 @@ final class PoisonGuard {
         return true
     }
 
+    /// A batch's only record broke its handler.
+    func broke(_ record: borrowing RecordBatch, _ error: any Error) { errors[Self.name(record)] = "\(error)" }
+
+    /// What it did last; nil where that was in another life of this service.
+    func error(of record: borrowing RecordBatch) -> String? { errors[Self.name(record)] }
+
     /// A batch's only record was handled, or was dead-lettered, for good.
     func survived(_ record: borrowing RecordBatch) {
         let (partition, offset) = Self.place(record)
-        let name = "\(Self.name(partition))@\(offset)"
+        let name = Self.name(record)
+        errors[name] = nil
         guard tries.removeValue(forKey: name) != nil, poison[partition]?.contains(offset) != true else { return }
         _ = try? client.command("HDEL", key, name)
     }
 
     private static func name(_ partition: TopicPartition) -> String { "\(partition.topic)-\(partition.partition)" }
+
+    private static func name(_ record: borrowing RecordBatch) -> String {
+        let (partition, offset) = place(record)
+        return "\(name(partition))@\(offset)"
+    }
 
     private static func place(_ record: borrowing RecordBatch) -> (TopicPartition, Int64) {
         let only = record.records[0]
@@ -133,10 +147,11 @@ final class PoisonGuard {
 
 extension Outlet {
     /// Sends a batch's only record to the dead letters: it broke its handler.
-    func deliverPoison(_ record: borrowing RecordBatch, topic: Int, attempts: Int) throws(KafkaError) {
+    func deliverPoison(_ record: borrowing RecordBatch, topic: Int, attempts: Int, error: String?) throws(KafkaError) {
         var id: [UInt8] = []
         record.identity(of: record.records[0], into: &id)
-        let detail = "The service \(service.name) failed on this record \(attempts) times; its log says how."
+        let how = error.map { ", last so: \($0)" } ?? "; its log says how."
+        let detail = "The service \(service.name) failed on this record \(attempts) times" + how
         try deliverLetter {
             addDeadLetter(topic: topic, record.records[0], of: record, id: id, reason: .failedRepeatedly, field: "", detail: detail)
         }

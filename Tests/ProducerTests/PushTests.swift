@@ -88,10 +88,12 @@ struct PushTests {
             #expect(answer.retryAfter == 1)
         }
         #expect(try run.post(20..<30).status == 503)
+        #expect(withDeadline(10) { run.life.trouble?.contains("confirm") == true })
         run.broker.setUp()
         #expect(try run.postUntilTaken(10..<20))
         #expect(try run.postUntilTaken(20..<30))
         #expect(try run.ids() == Self.ids(0..<30))
+        #expect(withDeadline(10) { run.life.trouble == nil })
     }
 
     @Test("an event that is too large, for anybody or for the broker, is 413 for its own request; those before and behind it are taken")

@@ -55,3 +55,25 @@ import Testing
         #expect(error?.message.contains("topsecret") == false)
     }
 }
+
+@Suite("Error replies")
+struct ErrorReplyTests {
+    @Test(
+        "a full memory and a full disk are waited for and say what to do, also out of a script of an older Redis; a wrong type is not",
+        arguments: [
+            ("OOM command not allowed when used memory > 'maxmemory'.", true, "`maxmemory`"),
+            (
+                "ERR Error running script (call to f_6b1b): @user_script:5: @user_script: 5: -OOM command not allowed when used memory > 'maxmemory'.",
+                true, "`maxmemory`"
+            ),
+            ("MISCONF Errors writing to the AOF file: No space left on device", true, "free space"),
+            ("LOADING Redis is loading the dataset in memory", true, "LOADING"),
+            ("ERR Error running script (call to f_6b1b): @user_script:5: attempt to index a nil value", false, "nil value"),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", false, "WRONGTYPE"), ("", false, "error"),
+        ])
+    func passing(reply: String, isRetryable: Bool, sentence: String) {
+        let error = RedisError(reply: reply)
+        #expect(error.isRetryable == isRetryable)
+        #expect(error.message.contains(sentence))
+    }
+}

@@ -114,10 +114,13 @@ import Testing
     }
 
     /// - Parameter redis: nil: a port where nobody listens.
-    static func service(_ broker: EmbeddedBroker, redis: String? = nil) throws -> (CommonSettings, Service) {
+    static func service(_ broker: EmbeddedBroker, redis: String? = nil, instance: String? = nil) throws -> (CommonSettings, Service) {
         var reader = SettingsReader(
             arguments: [],
-            environment: ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": try redis ?? "redis://127.0.0.1:\(freePort())"])
+            environment: [
+                "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": try redis ?? "redis://127.0.0.1:\(freePort())",
+                "VYUHA_INSTANCE_ID": instance ?? "",
+            ])
         let common = try #require(CommonSettings(&reader, useCaseName: "u", defaultPort: 0))
         let service = Service(
             name: "test", log: Logger(service: "test", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())

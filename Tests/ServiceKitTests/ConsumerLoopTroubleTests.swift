@@ -18,13 +18,14 @@ import Testing
         private let end = Mutex<(isDone: Bool, error: String?)>((false, nil))
 
         init(
-            _ broker: EmbeddedBroker, redis: String? = nil, batch: Int = 100, stumblesOver: @escaping @Sendable (String) -> Bool = { _ in false }
+            _ broker: EmbeddedBroker, redis: String? = nil, batch: Int = 100, delivery: DeliveryGuarantee = .atLeastOnce,
+            stumblesOver: @escaping @Sendable (String) -> Bool = { _ in false }
         ) throws {
-            let (common, service) = try ConsumerLoopTests.service(broker, redis: redis)
+            let (common, service) = try ConsumerLoopTests.service(broker, redis: redis, instance: delivery == .exactlyOnce ? "one" : nil)
             self.service = service
             Threads.start("loop") { [self] in
                 do {
-                    let outlet = try Outlet(common, service, topics: ["dead"])
+                    let outlet = try Outlet(common, service, topics: ["dead"], delivery: delivery)
                     defer { outlet.close() }
                     let loop = ConsumerLoop(common, service, topics: ["t"], group: "g", batch: batch, outlet: outlet, deadLetterTopic: 0)
                     try loop.run { batch in
@@ -88,17 +89,20 @@ import Testing
         #expect(text(letters.header("source-offset", of: letter)) == "38")
     }
 
-    @Test("a dead letter that the topic refuses for its size is cut and says so; the partition goes on and the loop does not end", arguments: [1, 4])
-    func largeLetter(refusals: Int) throws {
+    @Test(
+        "a dead letter that the topic refuses for its size is cut and says so; the partition goes on and the loop does not end",
+        arguments: [(1, DeliveryGuarantee.atLeastOnce), (4, .atLeastOnce), (1, .exactlyOnce)])
+    func largeLetter(refusals: Int, delivery: DeliveryGuarantee) throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1), TopicSpec(name: "dead", partitions: 1)])
         let large = Array("large ".utf8) + [UInt8](repeating: 120, count: 399_994)
         try Self.send(broker, [Array("a".utf8), large, Array("b".utf8)], partitions: 1)
         // Nothing is produced from now on but the letter.
         broker.refuseAsTooLarge(requests: refusals)
-        let run = try Run(broker) { $0.hasPrefix("large") }
+        let run = try Run(broker, delivery: delivery) { $0.hasPrefix("large") }
         #expect(withDeadline(60) { run.handled.count == 2 })
         #expect(run.stop() == nil)
-        #expect(try Self.committed(broker, partitions: 1) == [3])
+        // The mock cluster does not store the offsets of a transaction.
+        if delivery == .atLeastOnce { #expect(try Self.committed(broker, partitions: 1) == [3]) }
         let reader = try KafkaConsumer(KafkaSettings(bootstrapServers: broker.bootstrapServers), group: "reader")
         try reader.assign([PartitionOffset(TopicPartition("dead", 0), PartitionOffset.beginning)])
         var letters = RecordBatch()
@@ -109,6 +113,7 @@ import Testing
         #expect(letter.value?.count == 400_000 >> refusals)
         #expect(text(letter.value).hasPrefix("large xxx"))
         #expect(text(letters.header("source-offset", of: letter)) == "1")
+        #expect(text(letters.header("detail", of: letter)).contains("Stumbled"))
     }
 
     @Test("records that retention deleted before they were read are counted, and reading goes on with the oldest that is left")

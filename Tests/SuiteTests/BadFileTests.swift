@@ -1,35 +1,42 @@
 import Foundation
 import JSON
 import KafkaClient
+import ServiceKit
+import Synchronization
 import TestSupport
 import Testing
 
 /// Files that are not what they should be, through the real producer: a sentence or dead letters, never a crash, never unbounded memory.
 @Suite struct BadFileTests {
-    private static let definition = """
+    private static func definition(_ columns: (entity: String, time: String, value: String)) -> String {
+        """
         name: bad
         partitions: 1
         event:
-          entity: pump
-          time: at
+          entity: \(columns.entity)
+          time: \(columns.time)
           fields:
-            pump: { type: string }
-            at:   { type: timestamp, format: iso8601 }
-            bar:  { type: number }
+            \(columns.entity): { type: string }
+            \(columns.time): { type: timestamp, format: iso8601 }
+            \(columns.value): { type: number }
         features:
-          reading: { bar: bar }
+          reading: { value: \(columns.value) }
         source:
           csv: { file: none.csv }
         detector: { name: robust-z }
         """
+    }
 
     /// Runs the producer over what a shell command prints.
-    /// - Returns: exit status, its words, events, and reasons of dead letters.
-    private func produce(_ flag: String, from command: String) throws -> (status: Int32, output: String, events: Int, reasons: [String]) {
+    /// - Returns: exit status, its words, events, reasons of dead letters, and the most memory that it was seen to have, in bytes.
+    private func produce(
+        _ flag: String, from command: String
+    ) throws -> (status: Int32, output: String, events: Int, reasons: [String], memory: Int) {
         let folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-bad-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        try Self.definition.write(to: folder.appending(path: "usecase.yaml"), atomically: true, encoding: .utf8)
+        let columns = flag == "--access-log" ? ("client", "timestamp", "status") : ("pump", "at", "bar")
+        try Self.definition(columns).write(to: folder.appending(path: "usecase.yaml"), atomically: true, encoding: .utf8)
         let broker = try EmbeddedBroker(topics: ["events", "labels", "dead-letter"].map { TopicSpec(name: "bad.\($0)", partitions: 1) })
         let process = Process()
         process.executableURL = URL(filePath: "/bin/sh")
@@ -47,6 +54,7 @@ import Testing
         process.standardError = pipe
         process.standardOutput = pipe
         try process.run()
+        let memory = PeakMemory(of: folder.path)
         let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         let tail = try TopicTail(broker.bootstrapServers, topics: ["bad.events", "bad.dead-letter"], partitions: 1)
@@ -60,8 +68,54 @@ import Testing
             })
         return (
             process.terminationStatus, output, tail.records(of: "bad.events").count,
-            tail.records(of: "bad.dead-letter").map { $0.headers["reason"] ?? "" }
+            tail.records(of: "bad.dead-letter").map { $0.headers["reason"] ?? "" }, memory.bytes
         )
+    }
+
+    /// Looks at the producer's peak memory (proc(5), `VmHWM`) until it ends.
+    private final class PeakMemory: Sendable {
+        private let seen = Mutex((bytes: 0, isDone: false))
+
+        /// - Parameter argument: of its command line, and of no other's.
+        init(of argument: String) {
+            Threads.start("peak memory") { [self] in
+                var pid: String?
+                _ = withDeadline(300) {
+                    if pid == nil { pid = Self.find(argument) }
+                    guard let pid else { return false }
+                    guard let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
+                        let peak = status.firstMatch(of: /VmHWM:\s+(\d+) kB/).flatMap({ Int($0.1) })
+                    else { return true }
+                    seen.withLock { $0.bytes = peak << 10 }
+                    return false
+                }
+                seen.withLock { $0.isDone = true }
+            }
+        }
+
+        var bytes: Int {
+            _ = withDeadline(30) { seen.withLock(\.isDone) }
+            return seen.withLock(\.bytes)
+        }
+
+        private static func find(_ argument: String) -> String? {
+            let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+            return all.first { pid in
+                guard Int(pid) != nil, let line = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8) else { return false }
+                let words = line.split(separator: "\0")
+                return words.first?.hasSuffix("/producer") == true && words.contains { $0 == argument }
+            }
+        }
+    }
+
+    @Test(
+        "a line that never ends is a dead letter or a sentence in every format, and is not kept in memory",
+        arguments: ["--csv", "--jsonl", "--access-log"])
+    func endlessLine(flag: String) throws {
+        let start = flag == "--csv" ? "echo pump,at,bar; echo p,2025-10-01T10:00:00Z,1; " : flag == "--jsonl" ? "echo '\(Self.row)'; " : ""
+        let run = try produce(flag, from: start + "head -c 96000000 /dev/zero | tr '\\0' a")
+        #expect(run.output.contains("The line is longer") || run.reasons == ["too-large"], "\(run.output)")
+        #expect((1 << 20..<80 << 20).contains(run.memory), "\(run.memory) bytes")
     }
 
     private static let row = #"{"pump":"p","at":"2025-10-01T10:00:00Z","bar":1}"#

@@ -74,6 +74,7 @@ final class PushPipeline: Sendable {
         service.log.info("taking events at POST /events", ["port": server.port, "tokens": tokens.count])
         while !service.life.isStopping {
             service.life.turned()
+            service.life.trouble = isLate ? "The broker does not confirm the events that are on their way." : nil
             Clock.sleep(milliseconds: 100)
         }
         server.stop(graceSeconds: 5)
@@ -92,7 +93,7 @@ final class PushPipeline: Sendable {
         }
         guard producer.outstanding < Self.mostOutstanding else { return tooMany }
         if producer.hasFailed { _ = settleRefusals() }
-        guard late.withLock({ $0 <= producer.delivered }) else { return notConfirmed }
+        guard !isLate else { return notConfirmed }
         let reader: PushReader
         do {
             reader = try idle.withLock { $0.popLast() } ?? PushReader(push, schema: schema, topics: topics)
@@ -107,6 +108,8 @@ final class PushPipeline: Sendable {
         }
         return deliver(reader)
     }
+
+    private var isLate: Bool { late.withLock { $0 > producer.delivered } }
 
     private func deliver(_ reader: PushReader) -> HTTPServerResponse {
         var fresh: [Bool] = []
