@@ -231,7 +231,10 @@ import Testing
         let api = try ScoringFixture(kafka: broker.bootstrapServers)
         let processor = try ServiceProcess(
             "stream-processor",
-            environment: ["VYUHA_USE_CASE": useCase("nyc-taxi"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_PORT": "0"])
+            environment: [
+                "VYUHA_USE_CASE": useCase("nyc-taxi"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": api.redis.url,
+                "VYUHA_PORT": "0",
+            ])
         var trips: [String] = []
         for index in 0..<200 {
             let changes: [String: JSONValue?] = [

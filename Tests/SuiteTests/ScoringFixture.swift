@@ -52,7 +52,8 @@ final class ScoringFixture {
         options.certificateAuthorityFile = authority
         client = try HTTPClient(options)
         if hasModel {
-            let inUse = try withDeadline(20) { try get("/metrics").text.contains(/vyuha_model_swaps_total\{[^}]*\} 1/) }
+            // A model for each feature set: trips and demand.
+            let inUse = try withDeadline(20) { try get("/metrics").text.contains(/vyuha_model_swaps_total\{[^}]*\} 2/) }
             try #require(inUse, "\(started.output)")
         }
     }

@@ -30,7 +30,7 @@ import Testing
         #expect(trips["features"]?.integer == events && trips["scores"]?.integer == events)
         let demand = try #require(sets.first { $0["name"]?.string == "demand" })
         let windows = try #require(demand["features"]?.integer)
-        #expect(windows > events / 4 && windows < events && demand["scores"]?.integer == windows)
+        #expect(windows > events && windows < 2 * events && demand["scores"]?.integer == windows)
         #expect(demand["anomalies"]?.integer == 0, "the sample is too thin for odd demand")
         #expect(json["scores"]?.integer == events + windows)
         #expect(json["dead_letters"]?.integer == 0)
