@@ -62,7 +62,7 @@ struct FileTable {
         var source: FileFormat?
         if case .file(let file)? = useCase.source?.kind, file.kind == .csv { source = file }
         let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
-        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns ?? [:])
+        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns(in: reader.columns) ?? [:])
         let decoder = EventDecoder(schema: useCase.plan.schema)
         let state = PartitionState(plan: useCase.plan)
         var emissions = Emissions()

@@ -38,7 +38,7 @@ struct TrainingTable {
     /// - Parameter progress: called now and then with the share of the file that was read.
     init(path: String, source: FileFormat?, useCase: UseCase, progress: (Double) -> Void) throws {
         let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
-        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns ?? [:])
+        let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns(in: reader.columns) ?? [:])
         let decoder = EventDecoder(schema: useCase.plan.schema)
         let state = PartitionState(plan: useCase.plan)
         var emissions = Emissions()
@@ -87,5 +87,13 @@ struct TrainingTable {
     private mutating func refuse(_ line: Int, _ sentence: String) {
         refused += 1
         if firstRefusal == nil { firstRefusal = "line \(line): \(sentence)" }
+    }
+}
+
+extension FileFormat {
+    /// Which column feeds which field of a file with this header: as the definition maps them, but for fields that have a column of their own name
+    /// where the mapped one is missing, as in a file that `producer --to` wrote.
+    func columns(in header: [String]) -> [String: String] {
+        columns.filter { field, column in header.contains(column) || !header.contains(field) }
     }
 }

@@ -63,6 +63,16 @@ struct OddDemandTests {
         #expect(windows > 35_000)
     }
 
+    @Test("a file that `producer --to` wrote, with the event's own names, is read like the sample")
+    func exportedNames() throws {
+        guard case .file(let file)? = useCase.training?.kind else { throw FitCommand.Failure("nyc-taxi trains from a file.") }
+        let names = useCase.plan.schema.fields.map(\.name)
+        #expect(file.columns(in: names + ["label", "ignore", "anomaly_type"]).isEmpty)
+        let mapped = names.map { file.columns[$0] ?? $0 }
+        #expect(file.columns(in: mapped) == file.columns)
+        #expect(file.columns(in: ["something"]) == file.columns, "the objection is about the mapped column")
+    }
+
     @Test("surges and outages of busy zones are found, and hardly anything else is odd")
     mutating func simulated() throws {
         var settings = SimulatorSettings(
