@@ -34,6 +34,10 @@ public struct FeaturePlan: Sendable {
     let event: EventProgram
     /// Per set the registers of an event set's features in the event program; empty for a window set.
     let eventOutputs: [[Int]]
+    /// Per set the positions of the features that an event alone cannot give: those whose own expression looks at events before it, and all of a
+    /// window set. What is made of them by name is not among them.
+    public let featuresLookingBack: [[Int]]
+
     /// Per set the program of a window set.
     let windows: [WindowProgram?]
 
@@ -63,6 +67,7 @@ public struct FeaturePlan: Sendable {
         if let mistake = silence?.mistake(schema) { throw fail(nil, mistake) }
         let builder = EventProgramBuilder(schema: schema)
         var outputs: [[Int]] = []
+        var lookingBack: [[Int]] = []
         var windows: [WindowProgram?] = []
         var names: Set<String> = []
         for set in sets {
@@ -81,6 +86,7 @@ public struct FeaturePlan: Sendable {
             let compiler = try SetCompiler(schema: schema, set: set, zones: zones, event: builder)
             let registers = try compiler.compile()
             outputs.append(compiler.window == nil ? registers : [])
+            lookingBack.append(compiler.window == nil ? compiler.lookingBack.sorted() : Array(registers.indices))
             windows.append(compiler.window?.build(outputs: registers))
         }
         self.schema = schema
@@ -89,6 +95,7 @@ public struct FeaturePlan: Sendable {
         self.silence = silence
         event = builder.build()
         eventOutputs = outputs
+        featuresLookingBack = lookingBack
         self.windows = windows
         needsHistory = !event.previous.isEmpty || !event.rolling.isEmpty || windows.contains { $0 != nil } || silence != nil
         fingerprint = Self.fingerprint(schema, sets, time, silence)

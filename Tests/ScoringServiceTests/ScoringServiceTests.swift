@@ -65,11 +65,10 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         try JSONValue.parse(predictor.predict(Array(body.utf8), explaining: explaining, metrics).body)
     }
 
-    @Test("the features that need history are found, also through other features") func historyFeatures() throws {
-        let useCase = try useCase()
-        #expect(HistoryFeatures.of(useCase.features[0], schema: useCase.plan.schema) == [false, false, true, true, true])
+    @Test("the features that look back themselves are found; what is made of them by name can be computed") func featuresLookingBack() throws {
+        #expect(try useCase().plan.featuresLookingBack == [[2, 3]])
         let without = try self.useCaseWithoutHistory()
-        #expect(HistoryFeatures.of(without.features[0], schema: without.plan.schema) == [false, false])
+        #expect(without.plan.featuresLookingBack == [[]])
         #expect(OnlineJoin(without, set: 0, redis: RedisSettings(port: 1), timeout: 1) == nil)
     }
 
@@ -93,7 +92,8 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         let known = try reply(&predictor, event)
         #expect(known["all"]?["value"]?.double == 20, "what the event says is its own")
         #expect(known["all"]?["hot"]?.double == 33)
-        #expect(["step", "usual", "gap"].map { known["all"]?[$0]?.double } == [3, 4, 5])
+        #expect(["step", "usual"].map { known["all"]?[$0]?.double } == [3, 4])
+        #expect(known["all"]?["gap"]?.double == 16, "made of what the event says and what is known of its entity")
         #expect(known["online_features"] == nil)
         let unknown = try reply(&predictor, event.replacing("\"a\"", with: "\"b\""))
         #expect(unknown["online_features"]?.string == "unknown-entity")

@@ -17,6 +17,8 @@ final class SetCompiler {
     /// The features being compiled, outermost first.
     private var stack: [Int] = []
     private var depth = 0
+    /// Features of an event set whose own expression looks at events before the present one, by position.
+    private(set) var lookingBack: Set<Int> = []
 
     /// Where in a window set an expression stands.
     private enum Level { case event, window, column }
@@ -357,6 +359,7 @@ final class SetCompiler {
         guard level != .window else {
             throw fail("\(call.name) looks at single events; put it inside an aggregate, as in mean(\(call.name)(…)).", call.place)
         }
+        if let feature = stack.last { lookingBack.insert(feature) }
         if call.name == "seconds_since_previous" {
             try arity(call, 0...0)
             let time = Operand(register: schema.timeIndex, type: .time)
@@ -413,6 +416,7 @@ final class SetCompiler {
             column = value.register
         }
         if let span {
+            if let feature = stack.last { lookingBack.insert(feature) }
             let register = event.rolling(kind, column, parameter, span)
             return Operand(register: register, type: .number)
         }

@@ -21,6 +21,8 @@ struct Predictor {
     private var scorers: Scorers
     private var errors: ValidationErrors
     private var vector: [Double] = []
+    /// Of one event the features that came from the store.
+    private var known: [Double] = []
     private var events = Events()
     private var scores: [Double] = []
     private var flags: [Bool] = []
@@ -130,7 +132,19 @@ struct Predictor {
         guard let join else { return metrics.joined(.notNeeded, events.heads.count) }
         let entities = events.heads.map { String(decoding: events.entityBytes[$0.entity], as: UTF8.self) }
         join.join(entities, matrix: &events.features, statuses: &events.statuses)
+        if let evaluator {
+            for row in events.statuses.indices where events.statuses[row] == .joined { recompute(row, join.columns, evaluator) }
+        }
         for status in events.statuses { metrics.joined(status, 1) }
+    }
+
+    /// What is made of the features that came from the store is made of them and the event.
+    private mutating func recompute(_ row: Int, _ columns: [Int], _ evaluator: FeatureEvaluator) {
+        let first = row * width
+        known.removeAll(keepingCapacity: true)
+        for column in columns { known.append(events.features[first + column]) }
+        evaluator.compute(events.fields[row * fieldCount..<(row + 1) * fieldCount], known: known, into: &vector)
+        for i in 0..<width { events.features[first + i] = vector[i] }
     }
 
     private mutating func write(_ scorer: Scorer, explaining: Bool) {
