@@ -9,6 +9,8 @@ public final class FeatureEvaluator {
     public let set: Int
     private let program: EventProgram
     private let outputs: [Int]
+    /// The register that says whether the set takes the event, or -1.
+    private let condition: Int
     private var registers: [Double]
     /// The registers of the features that look back, and the code that leaves them as they are.
     private let given: [Int]
@@ -22,6 +24,7 @@ public final class FeatureEvaluator {
         self.set = set
         program = plan.event
         outputs = plan.eventOutputs[set]
+        condition = plan.conditions[set]
         registers = program.template
         let given = plan.featuresLookingBack[set].map { plan.eventOutputs[set][$0] }
         self.given = given
@@ -33,9 +36,12 @@ public final class FeatureEvaluator {
     /// - Parameters:
     ///   - row: As from `EventDecoder.row`.
     ///   - vector: Gets exactly one value per feature; NaN is missing.
-    public func compute(_ row: [Double], into vector: inout [Double]) {
+    /// - Returns: whether the set takes such an event; if not, the vector means nothing.
+    @discardableResult
+    public func compute(_ row: [Double], into vector: inout [Double]) -> Bool {
         run(row[...], program.early, program.late, nil)
         write(&vector)
+        return condition < 0 || registers[condition] == 1
     }
 
     /// The same with known values of the features that look back.
