@@ -113,8 +113,9 @@ struct WebHost: Sendable {
     mutating func begin(_ step: HostStep, round: Int64, at seconds: Double) -> Int {
         now = seconds
         let between = max(1, Int64(WebMachine.sampleSeconds / step.seconds))
-        isSampled = (round + Int64(index)) % between == 0
         intervals += 1
+        // The first sample waits until it covers as much time as every other.
+        isSampled = (round + Int64(index)) % between == 0 && intervals >= between
         wander += 0.05 * (0.3 * random.gaussian() - wander)
         load = max(0.1, (1 + 0.6 * DayCycle.swing(at: seconds)) * (1 + wander))
         let visitors = Int(load + random.uniform())
