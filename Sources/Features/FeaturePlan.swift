@@ -50,6 +50,12 @@ public struct FeaturePlan: Sendable {
     let event: EventProgram
     /// Per set the registers of an event set's features in the event program; empty for a window set.
     let eventOutputs: [[Int]]
+    /// Per set the register of the event program that says whether the set takes an event; -1 where it takes all.
+    let conditions: [Int]
+    /// Per set the positions of the features that an event alone cannot give: those whose own expression looks at events before it, and all of a
+    /// window set. What is made of them by name is not among them.
+    public let featuresLookingBack: [[Int]]
+
     /// Per set the program of a window set.
     let windows: [WindowProgram?]
 
@@ -79,6 +85,8 @@ public struct FeaturePlan: Sendable {
         if let mistake = silence?.mistake(schema) { throw fail(nil, mistake) }
         let builder = EventProgramBuilder(schema: schema)
         var outputs: [[Int]] = []
+        var lookingBack: [[Int]] = []
+        var conditions: [Int] = []
         var windows: [WindowProgram?] = []
         var names: Set<String> = []
         for set in sets {
@@ -94,17 +102,22 @@ public struct FeaturePlan: Sendable {
                     )
                 }
             }
+            guard builder.conditionCount < 63 else { throw fail(set.name, "The sets of a use case have at most 63 different `when`.") }
             let compiler = try SetCompiler(schema: schema, set: set, zones: zones, event: builder)
             let registers = try compiler.compile()
             outputs.append(compiler.window == nil ? registers : [])
+            conditions.append(compiler.condition)
+            lookingBack.append(compiler.window == nil ? compiler.lookingBack.sorted() : Array(registers.indices))
             windows.append(compiler.window?.build(outputs: registers))
         }
         self.schema = schema
-        self.sets = sets.map { FeatureSetInfo(name: $0.name, scope: $0.scope, features: $0.features.map(\.name)) }
+        self.sets = sets.map { FeatureSetInfo(name: $0.name, scope: $0.scope, isConditional: $0.condition != nil, features: $0.features.map(\.name)) }
         self.time = time
         self.silence = silence
         event = builder.build()
         eventOutputs = outputs
+        self.conditions = conditions
+        featuresLookingBack = lookingBack
         self.windows = windows
         needsHistory = !event.previous.isEmpty || !event.rolling.isEmpty || windows.contains { $0 != nil } || silence != nil
         fingerprint = Self.fingerprint(schema, sets, time, silence)
@@ -118,6 +131,7 @@ public struct FeaturePlan: Sendable {
         for field in schema.fields { text += "|\(field.name):\(field.type.rawValue):\(field.defaultValue?.text ?? "")" }
         for set in sets {
             text += "|\(set.name):\(set.scope)"
+            if let condition = set.condition { text += "|when=\(condition)" }
             for feature in set.features { text += "|\(feature.name)=\(feature.expression)" }
         }
         let bytes = Array(text.utf8)

@@ -22,11 +22,15 @@ public enum FeatureScope: Sendable, Equatable {
 public struct FeatureSetDefinition: Sendable, Equatable {
     public var name: String
     public var scope: FeatureScope
+    /// A boolean expression over the fields of one event. Events for which it is not true do not exist for this set: they have no vector, are in no
+    /// window, and nothing that looks back sees them. Nil: all events.
+    public var condition: String?
     public var features: [FeatureDefinition]
 
-    public init(name: String, scope: FeatureScope = .event, features: [FeatureDefinition]) {
+    public init(name: String, scope: FeatureScope = .event, condition: String? = nil, features: [FeatureDefinition]) {
         self.name = name
         self.scope = scope
+        self.condition = condition
         self.features = features
     }
 }
@@ -35,6 +39,8 @@ public struct FeatureSetDefinition: Sendable, Equatable {
 public struct FeatureSetInfo: Sendable, Equatable {
     public let name: String
     public let scope: FeatureScope
+    /// Whether it takes only events of a kind.
+    public let isConditional: Bool
     /// Names of the features, in the order of the vector.
     public let features: [String]
 }

@@ -166,7 +166,8 @@ struct Soldier: Sendable {
 
     private static func staminaTarget(_ effort: Double) -> Double { 98 - 85 * effort }
 
-    mutating func advance(_ step: Step) -> Reading {
+    /// - Parameter seconds: since 1970; the time of day sets how warm a body is.
+    mutating func advance(_ step: Step, at seconds: Double) -> Reading {
         moveBody(step)
         moveAilment(step)
         // The heart's own variability wanders over a few beats; the sensors add their noise.
@@ -174,7 +175,7 @@ struct Soldier: Sendable {
         var heart = heartRate + wander + 1.0 * random.gaussian()
         var reserve = stamina + 1.2 * random.gaussian()
         var breath = respiration + 1.0 * others.gaussian()
-        var warmth = temperature + 0.08 * others.gaussian()
+        var warmth = temperature + 0.5 * DayCycle.wave(at: seconds, peak: 17) + 0.08 * others.gaussian()
         var motion = 0.05 + 0.9 * effort + 0.04 * others.gaussian()
         switch ailment {
         case .nerveAgent:

@@ -44,12 +44,16 @@ struct HostStep: Sendable {
     let anomalyRate: Double
     /// What a host may suffer from.
     let attacks: [ServerAttack]
+    /// What its machine may suffer from.
+    let troubles: [MachineTrouble]
 }
 
-/// One web server, interval by interval and line by line.
+/// One web server, interval by interval and line by line, and now and then a sample of its machine.
 struct WebHost: Sendable {
     private var random: SeededRandom
-    private let weakness: ServerAttack
+    private let weakness: ServerAttack?
+    private var machine: WebMachine
+    private let index: Int
     /// Seconds until the attack, then until its end.
     private var untilAttack: Double = .infinity
     private var untilEnd = 0.0
@@ -66,14 +70,23 @@ struct WebHost: Sendable {
     private var attackLines = 0
     private var isLastInterval = false
     private var sequence: Int64 = 0
+    /// Requests since the machine's last sample, and how many intervals that is.
+    private var served = 0
+    private var intervals: Int64 = 0
+    /// Events of this interval that are still to come, and whether the last is the machine's sample.
+    private var left = 0
+    private var isSampled = false
+    private var now = 0.0
 
     init(index: Int, seed: UInt64, step: HostStep) {
         random = SeededRandom(seed: seed, stream: UInt64(index))
-        weakness = step.attacks[index % step.attacks.count]
-        guard step.anomalyRate > 0 else { return }
+        weakness = step.attacks.isEmpty ? nil : step.attacks[index % step.attacks.count]
+        machine = WebMachine(index: index, seed: seed, step: step)
+        self.index = index
+        guard step.anomalyRate > 0, let weakness else { return }
         var shared = SeededRandom(seed: seed, stream: .max)
         let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
-        plan(step)
+        plan(weakness, step)
         let elapsed = (turn - turn.rounded(.down)) * (untilAttack + untilEnd)
         if elapsed < untilAttack {
             untilAttack -= elapsed
@@ -85,7 +98,7 @@ struct WebHost: Sendable {
     }
 
     /// The next cycle, quiet first. The attack's share of time is such that its lines are `anomalyRate` of all.
-    private mutating func plan(_ step: HostStep) {
+    private mutating func plan(_ weakness: ServerAttack, _ step: HostStep) {
         untilEnd = weakness.seconds * (0.75 + 0.5 * random.uniform())
         // Failures take their lines from the visitors'; other attacks add theirs.
         let rate = step.anomalyRate
@@ -96,8 +109,13 @@ struct WebHost: Sendable {
     }
 
     /// Begins an interval.
-    /// - Returns: how many lines it has.
-    mutating func begin(_ step: HostStep, at seconds: Double) -> Int {
+    /// - Returns: how many events it has.
+    mutating func begin(_ step: HostStep, round: Int64, at seconds: Double) -> Int {
+        now = seconds
+        let between = max(1, Int64(WebMachine.sampleSeconds / step.seconds))
+        intervals += 1
+        // The first sample waits until it covers as much time as every other.
+        isSampled = (round + Int64(index)) % between == 0 && intervals >= between
         wander += 0.05 * (0.3 * random.gaussian() - wander)
         load = max(0.1, (1 + 0.6 * DayCycle.swing(at: seconds)) * (1 + wander))
         let visitors = Int(load + random.uniform())
@@ -109,7 +127,7 @@ struct WebHost: Sendable {
         }
         if untilAttack > 0 {
             untilAttack -= step.seconds
-        } else if untilEnd > 0 {
+        } else if untilEnd > 0, let weakness {
             isAttacked = true
             attackAge += 1
             untilEnd -= step.seconds
@@ -118,12 +136,14 @@ struct WebHost: Sendable {
             if untilEnd <= 0 {
                 // The lines of this interval are still the old attack's.
                 let age = attackAge
-                plan(step)
+                plan(weakness, step)
                 attackAge = age
                 isLastInterval = true
             }
         }
-        return visitors + attackLines
+        served += visitors + attackLines
+        left = visitors + attackLines + (isSampled ? 1 : 0)
+        return left
     }
 
     private struct Line {
@@ -135,10 +155,13 @@ struct WebHost: Sendable {
         var attack = 0
     }
 
-    /// Writes a line's fields from the client on.
-    mutating func write(into event: inout SimulatedEvent) {
+    /// Writes the fields of a line from the client on, or those of a sample.
+    mutating func write(_ step: HostStep, into event: inout SimulatedEvent) {
         event.sequence = sequence
         sequence += 1
+        left -= 1
+        if isSampled, left == 0 { return writeSample(step, into: &event) }
+        for field in 9..<14 { event.values[field] = .missing }
         var line = Line()
         if attackLines > 0 {
             attackLines -= 1
@@ -157,8 +180,23 @@ struct WebHost: Sendable {
         event.values[8] = .number((seconds * 1_000).rounded() / 1_000)
     }
 
+    /// A flood shows in the machine too; no other attack does.
+    private mutating func writeSample(_ step: HostStep, into event: inout SimulatedEvent) {
+        for field in 2..<9 { event.values[field] = .missing }
+        let isFlooded = isAttacked && weakness == .flood
+        let flood = event.episode
+        let elapsed = Double(max(1, intervals)) * step.seconds
+        event.anomaly = machine.write(into: &event, requests: served, elapsed: elapsed, at: now, step)
+        if event.anomaly == 0, isFlooded {
+            event.anomaly = ServerAttack.flood.rawValue
+            event.episode = flood
+        }
+        served = 0
+        intervals = 0
+    }
+
     private mutating func writeAttack(into event: inout SimulatedEvent, _ line: inout Line) {
-        line.attack = weakness.rawValue
+        line.attack = weakness?.rawValue ?? 0
         switch weakness {
         case .flood:
             event.values[2] = .text(event.write("198.51.100.", number: 1 + Int(random.uniform() * 50), digits: 1))
@@ -229,7 +267,7 @@ struct WebHost: Sendable {
             if fate < 0.3 { line.status = 304 }
         }
         if isAttacked, weakness == .serverErrors, random.uniform() < 0.6 {
-            line.attack = weakness.rawValue
+            line.attack = ServerAttack.serverErrors.rawValue
             line.status = fate < 0.4 ? 500 : fate < 0.7 ? 502 : 503
             line.bytes = 500
             line.duration = 0.6

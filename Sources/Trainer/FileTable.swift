@@ -7,7 +7,8 @@ import UseCases
 /// A CSV file as the rows that a detector takes, and which of its rows are not among them.
 struct FileTable {
     var table: ScoringTable
-    /// For each data row of the file its row in `table`; nil for a row that the format or the schema refused.
+    /// For each data row of the file its row in `table`; nil for a row that the format or the schema refused, -1 for one that is of no concern to
+    /// the feature set.
     var places: [Int?] = []
     /// Names of the columns of `table`.
     var features: [String]
@@ -71,10 +72,13 @@ struct FileTable {
         while let status = try reader.next() {
             emissions.removeAll()
             guard status == .ok, decoder.decode(columns: reader.bytes, reader.fields, binding),
-                state.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied,
-                let own = emissions.items.first(where: { $0.set == set && $0.kind == .event })
+                state.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied
             else {
                 places.append(nil)
+                continue
+            }
+            guard let own = emissions.items.first(where: { $0.set == set && $0.kind == .event }) else {
+                places.append(-1)
                 continue
             }
             places.append(table.matrix.rows)

@@ -76,10 +76,10 @@ struct ScoreCommand {
         var text = Array("score,is_anomaly\n".utf8)
         text.reserveCapacity(places.count * 22)
         for place in places {
-            // What cannot be judged by the model is as odd as can be.
-            NumberText.append(place.map { result.scores[$0] } ?? 1, to: &text)
+            // What cannot be judged by the model is as odd as can be; what is not its business is not odd.
+            NumberText.append(place.map { $0 < 0 ? 0 : result.scores[$0] } ?? 1, to: &text)
             text.append(UInt8(ascii: ","))
-            text.append(place.map { result.flags[$0] } ?? true ? UInt8(ascii: "1") : UInt8(ascii: "0"))
+            text.append(place.map { $0 >= 0 && result.flags[$0] } ?? true ? UInt8(ascii: "1") : UInt8(ascii: "0"))
             text.append(UInt8(ascii: "\n"))
         }
         try OutputFile.write(text, to: settings.out)

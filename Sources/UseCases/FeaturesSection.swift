@@ -40,7 +40,7 @@ struct FeaturesSection {
         return feature.value.error(error.error.message, utf8Offset: error.error.offset)
     }
 
-    /// A set's features by name; the keys `per` and `window` say what one vector describes.
+    /// A set's features by name; the keys `per` and `window` say what one vector describes, `when` which events the set takes.
     private static func set(_ entry: YAMLEntry, _ declared: YAMLMapping) throws(YAMLError) -> FeatureSetDefinition {
         let isSafe = entry.key.utf8.allSatisfy { Letters.isLower($0) || Letters.isDigit($0) || $0 == UInt8(ascii: "_") }
         guard isSafe, let first = entry.key.utf8.first, !Letters.isDigit(first), entry.key.utf8.count <= 64 else {
@@ -55,10 +55,11 @@ struct FeaturesSection {
         }
         if let window = keys["window"] { scope = try Self.window(window) }
         var features: [FeatureDefinition] = []
-        for feature in keys.entries where feature.key != "per" && feature.key != "window" {
+        let condition = try keys["when"].map { node throws(YAMLError) in try node.nonEmptyString() }
+        for feature in keys.entries where !["per", "window", "when"].contains(feature.key) {
             features.append(FeatureDefinition(feature.key, try feature.value.nonEmptyString()))
         }
-        return FeatureSetDefinition(name: entry.key, scope: scope, features: features)
+        return FeatureSetDefinition(name: entry.key, scope: scope, condition: condition, features: features)
     }
 
     /// State that was lost is rebuilt from the events that Kafka still has, so a window must be over before its first events are gone.

@@ -11,11 +11,12 @@ extension UseCase: CustomStringConvertible {
         for field in event.schema.fields { lines.append("  " + Self.describe(field)) }
         if let retention { lines.append("events are kept for \(YAMLNode.durationText(retention))") }
         for set in features {
+            let kind = set.condition.map { " when \($0)" } ?? ""
             switch set.scope {
-            case .event: lines.append("features \(set.name), per event:")
+            case .event: lines.append("features \(set.name), per event\(kind):")
             case .window(let length, let slide):
                 let (length, slide) = (YAMLNode.durationText(length), YAMLNode.durationText(slide))
-                lines.append("features \(set.name), per window of \(length) every \(slide):")
+                lines.append("features \(set.name), per window of \(length) every \(slide)\(kind):")
             }
             for feature in set.features { lines.append("  \(feature.name) = \(feature.expression)") }
         }

@@ -294,6 +294,30 @@ struct PartitionTests {
             }
         }
     }
+
+    @Test("An evaluator that is given what looks back computes the rest from it and the event") func known() throws {
+        let schema = try EventSchema(
+            fields: [EventField("e", .string), EventField("t", .timestamp, format: .epochMilliseconds), EventField("x", .number, isRequired: false)],
+            entity: "e", time: "t")
+        let features = [
+            ("x", "x"), ("usual", "mean(x, 10 events)"), ("gap", "x - usual"), ("before", "previous(x)"), ("jump", "abs(x - before)"),
+            ("trend", "if(count(30s) < 3, missing, slope(x, 30s))"), ("expected", "coalesce(before, 0) + coalesce(trend, 0)"),
+        ].map { FeatureDefinition($0, $1) }
+        let plan = try FeaturePlan(schema: schema, sets: [FeatureSetDefinition(name: "s", features: features)])
+        #expect(plan.featuresLookingBack == [[1, 3, 5]])
+        let evaluator = FeatureEvaluator(plan: plan, set: 0)
+        var vector: [Double] = []
+        let row = [0, 1_000, 10.0]
+        func text() -> String { "\(vector)" }
+        evaluator.compute(row, into: &vector)
+        #expect(text() == "[10.0, 10.0, 0.0, nan, nan, nan, 0.0]")
+        evaluator.compute(row[...], known: [4, 7, 0.5], into: &vector)
+        #expect(text() == "[10.0, 4.0, 6.0, 7.0, 3.0, 0.5, 7.5]")
+        evaluator.compute(row[...], known: [.nan, .nan, .nan], into: &vector)
+        #expect(text() == "[10.0, nan, nan, nan, nan, nan, 0.0]")
+        evaluator.compute(row, into: &vector)
+        #expect(text() == "[10.0, 10.0, 0.0, nan, nan, nan, 0.0]", "nothing is left of the answer before")
+    }
 }
 
 @Suite("Silence")

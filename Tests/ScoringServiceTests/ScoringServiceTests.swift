@@ -45,15 +45,17 @@ private func useCase(_ change: (String) -> String = { $0 }) throws -> UseCase {
 }
 
 private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predictor {
-    let set = useCase.plan.sets[0]
     var random = SystemRandomNumberGenerator()
-    var rows: [Double] = []
-    for _ in 0..<400 { rows += set.features.map { _ in Double.random(in: 0...10, using: &random) } }
-    let plan = try TrainingPlan(
-        detector: .isolationForest, featureNames: set.features, threshold: .contamination(0.02), seed: 1, createdAt: 0)
-    let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: set.features.count), plan: plan)
+    let loaded = try useCase.plan.sets.map { set in
+        var rows: [Double] = []
+        for _ in 0..<400 { rows += set.features.map { _ in Double.random(in: 0...10, using: &random) } }
+        let plan = try TrainingPlan(
+            detector: .isolationForest, featureNames: set.features, threshold: .contamination(0.02), seed: 1, createdAt: 0)
+        let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: set.features.count), plan: plan)
+        return LoadedModel(model, version: 3, features: set.features)
+    }
     let models = CurrentModels(sets: useCase.plan.sets.count)
-    models.put(LineUp(generation: 1, models: [LoadedModel(model, version: 3, features: set.features)]))
+    models.put(LineUp(generation: 1, models: loaded))
     return Predictor(useCase, models, redis: redis, onlineTimeout: 1_000)
 }
 
@@ -65,11 +67,10 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         try JSONValue.parse(predictor.predict(Array(body.utf8), explaining: explaining, metrics).body)
     }
 
-    @Test("the features that need history are found, also through other features") func historyFeatures() throws {
-        let useCase = try useCase()
-        #expect(HistoryFeatures.of(useCase.features[0], schema: useCase.plan.schema) == [false, false, true, true, true])
+    @Test("the features that look back themselves are found; what is made of them by name can be computed") func featuresLookingBack() throws {
+        #expect(try useCase().plan.featuresLookingBack == [[2, 3]])
         let without = try self.useCaseWithoutHistory()
-        #expect(HistoryFeatures.of(without.features[0], schema: without.plan.schema) == [false, false])
+        #expect(without.plan.featuresLookingBack == [[]])
         #expect(OnlineJoin(without, set: 0, redis: RedisSettings(port: 1), timeout: 1) == nil)
     }
 
@@ -93,7 +94,8 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         let known = try reply(&predictor, event)
         #expect(known["all"]?["value"]?.double == 20, "what the event says is its own")
         #expect(known["all"]?["hot"]?.double == 33)
-        #expect(["step", "usual", "gap"].map { known["all"]?[$0]?.double } == [3, 4, 5])
+        #expect(["step", "usual"].map { known["all"]?[$0]?.double } == [3, 4])
+        #expect(known["all"]?["gap"]?.double == 16, "made of what the event says and what is known of its entity")
         #expect(known["online_features"] == nil)
         let unknown = try reply(&predictor, event.replacing("\"a\"", with: "\"b\""))
         #expect(unknown["online_features"]?.string == "unknown-entity")
@@ -107,6 +109,23 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         #expect(Clock.monotonicSeconds - begin < 3, "a store that is away is not asked for each request")
         try server.restart()
         #expect(try withDeadline(5) { try reply(&predictor, event)["online_features"]?.string == "unknown-entity" })
+    }
+
+    @Test("an event is scored by the first set that takes it, and one that none takes is told") func kinds() throws {
+        let useCase = try useCase { text in
+            text.replacing("  reading:\n", with: "  armed:\n    when: armed\n    floor: floor\n  reading:\n    when: value > 10\n")
+        }
+        var predictor = try predictor(useCase, redis: RedisSettings(port: 1))
+        let armed = event.replacing("\"value\":20", with: "\"armed\":true,\"value\":20")
+        let small = event.replacing("20", with: "5")
+        let both = try reply(&predictor, "[\(event),\(armed),\(event)]")
+        #expect(both.array?.map { $0["all"]?["value"]?.double } == [20, nil, 20])
+        #expect(both.array?.map { $0["all"]?["floor"]?.double } == [nil, 0, nil])
+        #expect(both.array?.map { $0["online_features"]?.string } == ["unavailable", nil, "unavailable"])
+        #expect(both[0] == both[2])
+        let refused = try reply(&predictor, "[\(event),\(small)]")["detail"]
+        #expect(refused?[0]?["loc"] == ["body", 1] && refused?[0]?["type"]?.string == "not-taken")
+        #expect(try reply(&predictor, small)["detail"]?[0]?["loc"] == ["body"])
     }
 
     @Test("errors name the path in the document, with the index in an array") func locations() throws {

@@ -53,6 +53,12 @@ struct BrokenDefinitionTests {
             "15:23: A window of `reading` is open for 8d with what `time` allows for late events, but events are kept for 7d unless told otherwise; make the window shorter or `retention` in `time` longer."
         ),
         ("double_value: 2 * value", "double_value: double_value + 1", "16:19: Features cannot depend on themselves…"),
+        ("    value: value\n", "    when: valeu > 1\n", "15:11: There is no field `valeu`. Did you mean `value`?"),
+        ("    value: value\n", "    when: value\n", "15:11: Here must be a boolean…"),
+        (
+            "    value: value\n", "    when: value > 1 and max(value, 10s) > 2\n",
+            "15:25: `when` looks at one event alone, so max(…) cannot stand in it…"
+        ),
         ("    value: value\n", "    per: events\n", "15:10: `per` does not know `events`; did you mean `event`?"),
         ("csv: { file: a.csv", "cvs: { file: a.csv", "21:3: `source` does not know the key `cvs`; did you mean `csv`?"),
         ("columns: { value: val }", "columns: { valeu: val }", "21:50: `columns` does not know the key `valeu`; did you mean `value`?"),

@@ -39,6 +39,25 @@ struct FlowAccountTests {
         #expect(account.unsettled == 0)
     }
 
+    @Test("owe nothing for a set that does not take the event, in whichever order the records are read")
+    func conditional() {
+        var account = FlowAccount(startedAt: 0, sets: [FlowSet("a", isPerEvent: true), FlowSet("b", isPerEvent: true)])
+        account.event(id(1), producedAt: 0, field: .nan, taking: 0b01)
+        #expect(account.unsettled == 1)
+        account.feature(id(1), set: 0)
+        account.score(id(1), set: 0, score: 0.1, isAnomaly: false, arrival: 1)
+        #expect(account.unsettled == 0)
+        account.feature(id(2), set: 1)
+        account.score(id(2), set: 1, score: 0.1, isAnomaly: false, arrival: 1)
+        for _ in 0..<2 { account.event(id(2), producedAt: 0, field: .nan, taking: 0b10) }
+        #expect(account.unsettled == 0)
+        account.event(id(3), producedAt: 0, field: .nan, taking: 0)
+        #expect(account.unsettled == 0, "nobody takes it")
+        account.event(id(4), producedAt: 0, field: .nan)
+        #expect(account.unsettled == 1)
+        #expect(account.sets.map(\.skipped) == [2, 2])
+    }
+
     @Test("take the latency from the event's timestamp to the arrival, in whichever order the records are read")
     func latency() {
         var account = FlowAccount(startedAt: 1_000_000)

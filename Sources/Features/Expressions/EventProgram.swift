@@ -6,6 +6,8 @@ struct RollingAggregate: Hashable, Sendable {
     /// Of a quantile.
     var parameter: Double
     var span: Span
+    /// Whose events it sees: a position in the program's conditions plus 1, or 0 for all events.
+    var group = 0
 }
 
 /// The code of all sets of a plan that runs for each event.
@@ -17,29 +19,42 @@ final class EventProgram: Sendable {
     let early: [Instruction]
     let late: [Instruction]
     let zones: [TimeZoneRules]
-    /// Register to save after an event, and register to load it into at the entity's next one.
-    let previous: [(saved: Int, loaded: Int)]
+    /// Registers that say whether sets take an event, each of a group of sets that take the same events.
+    let conditions: [Int]
+    /// Register to save after an event, and register to load it into at the entity's next one of that group.
+    let previous: [(saved: Int, loaded: Int, group: Int)]
     let rolling: [RollingAggregate]
     /// Where the rolling aggregates' results belong.
     let rollingTargets: [Int]
     let fieldCount: Int
 
-    init(_ code: CodeBuilder, fieldCount: Int, previous: [(saved: Int, loaded: Int)], rolling: [RollingAggregate], rollingTargets: [Int]) {
+    init(
+        _ code: CodeBuilder, fieldCount: Int, conditions: [Int], previous: [(saved: Int, loaded: Int, group: Int)], rolling: [RollingAggregate],
+        rollingTargets: [Int]
+    ) {
         template = code.template
         early = code.early
         late = code.late
         zones = code.zones
         self.fieldCount = fieldCount
+        self.conditions = conditions
         self.previous = previous
         self.rolling = rolling
         self.rollingTargets = rollingTargets
     }
+
+    /// Whether the events of a group hold this one, whose early code has run.
+    @inline(__always)
+    func takes(_ group: Int, _ registers: UnsafeMutableBufferPointer<Double>) -> Bool { group == 0 || registers[conditions[group - 1]] == 1 }
 }
 
 final class EventProgramBuilder {
     let code: CodeBuilder
     private let schema: EventSchema
-    private var previous: [(saved: Int, loaded: Int)] = []
+    private var conditions: [Int] = []
+    /// Of the set that is being compiled.
+    private var group = 0
+    private var previous: [(saved: Int, loaded: Int, group: Int)] = []
     private var rolling: [RollingAggregate] = []
     private var rollingTargets: [Int] = []
 
@@ -48,16 +63,28 @@ final class EventProgramBuilder {
         code = CodeBuilder(inputs: schema.fields.count)
     }
 
+    /// How many conditions there are so far.
+    var conditionCount: Int { conditions.count }
+
+    /// What is compiled from now on sees only events for which that register is true; -1: all events.
+    func begin(condition: Int) {
+        guard condition >= 0 else { return group = 0 }
+        if !conditions.contains(condition) { conditions.append(condition) }
+        group = (conditions.firstIndex(of: condition) ?? -1) + 1
+    }
+
     /// The value that an expression had at the entity's event before.
     func previous(_ value: Operand) -> Operand {
-        if let known = previous.first(where: { $0.saved == value.register }) { return Operand(register: known.loaded, type: value.type) }
+        if let known = previous.first(where: { $0.saved == value.register && $0.group == group }) {
+            return Operand(register: known.loaded, type: value.type)
+        }
         let register = code.input()
-        previous.append((value.register, register))
+        previous.append((value.register, register, group))
         return Operand(register: register, type: value.type)
     }
 
     func rolling(_ kind: Aggregate, _ column: Int?, _ parameter: Double, _ span: Span) -> Int {
-        let aggregate = RollingAggregate(kind: kind, column: column ?? -1, parameter: kind == .quantile ? parameter : 0.5, span: span)
+        let aggregate = RollingAggregate(kind: kind, column: column ?? -1, parameter: kind == .quantile ? parameter : 0.5, span: span, group: group)
         if let known = rolling.firstIndex(of: aggregate) { return rollingTargets[known] }
         rolling.append(aggregate)
         rollingTargets.append(code.input(isLate: true))
@@ -65,7 +92,8 @@ final class EventProgramBuilder {
     }
 
     func build() -> EventProgram {
-        EventProgram(code, fieldCount: schema.fields.count, previous: previous, rolling: rolling, rollingTargets: rollingTargets)
+        EventProgram(
+            code, fieldCount: schema.fields.count, conditions: conditions, previous: previous, rolling: rolling, rollingTargets: rollingTargets)
     }
 }
 

@@ -17,9 +17,13 @@ final class SetCompiler {
     /// The features being compiled, outermost first.
     private var stack: [Int] = []
     private var depth = 0
+    /// Features of an event set whose own expression looks at events before the present one, by position.
+    private(set) var lookingBack: Set<Int> = []
+    /// The register that says whether the set takes an event; -1: it takes all.
+    private(set) var condition = -1
 
     /// Where in a window set an expression stands.
-    private enum Level { case event, window, column }
+    private enum Level { case event, window, column, condition }
 
     /// Deeper would not fit on the stack of every thread, in a debug build least of all.
     private static let maximumDepth = 250
@@ -52,6 +56,8 @@ final class SetCompiler {
 
     /// The registers of the features, in order: in the event program for an event set, in the window program for a window set.
     func compile() throws(FeaturePlanError) -> [Int] {
+        try compileCondition()
+        event.begin(condition: condition)
         var registers: [Int] = []
         for index in set.features.indices {
             let operand = try feature(index)
@@ -68,8 +74,23 @@ final class SetCompiler {
         return registers
     }
 
+    /// What an objection to the condition names instead of a feature.
+    static let conditionKey = "when"
+
+    private func compileCondition() throws(FeaturePlanError) {
+        guard let text = set.condition else { return }
+        let node: Node
+        do {
+            node = try Parser.parse(text)
+        } catch {
+            throw FeaturePlanError(set: set.name, feature: Self.conditionKey, error: error)
+        }
+        condition = try boolean(node, .condition).register
+    }
+
     private func fail(_ message: String, _ place: Place) -> FeaturePlanError {
-        FeaturePlanError(set: set.name, feature: stack.last.map { set.features[$0].name }, error: ExpressionError(message, place))
+        let name = stack.last.map { set.features[$0].name } ?? Self.conditionKey
+        return FeaturePlanError(set: set.name, feature: name, error: ExpressionError(message, place))
     }
 
     private func feature(_ index: Int, from place: Place = Place(offset: 0, length: 0)) throws(FeaturePlanError) -> Operand {
@@ -137,13 +158,16 @@ final class SetCompiler {
             if name == "window_start" || name == "window_end" {
                 throw fail("`\(name)` is known only around the aggregates of a window.", place)
             }
+            if positions[name] != nil, level == .condition {
+                throw fail("`when` knows only the event's fields; `\(name)` is a feature of the set.", place)
+            }
             if positions[name] != nil {
                 throw fail("Inside an aggregate only the event's fields are known; `\(name)` is a feature of the window.", place)
             }
         }
-        let known = schema.fields.map(\.name) + set.features.map(\.name)
+        let known = schema.fields.map(\.name) + (level == .condition ? [] : set.features.map(\.name))
         if Self.functionNames.contains(name) { throw fail("`\(name)` is a function: write \(name)(…).", place) }
-        throw fail("There is no field or feature `\(name)`.\(Suggestion.sentence(name, among: known))", place)
+        throw fail("There is no field\(level == .condition ? "" : " or feature") `\(name)`.\(Suggestion.sentence(name, among: known))", place)
     }
 
     private static func type(of type: FieldType) -> ValueType {
@@ -354,9 +378,11 @@ final class SetCompiler {
     }
 
     private func lowerHistory(_ call: Call, _ level: Level) throws(FeaturePlanError) -> Operand {
+        guard level != .condition else { throw conditionLooksBack(call) }
         guard level != .window else {
             throw fail("\(call.name) looks at single events; put it inside an aggregate, as in mean(\(call.name)(…)).", call.place)
         }
+        if let feature = stack.last { lookingBack.insert(feature) }
         if call.name == "seconds_since_previous" {
             try arity(call, 0...0)
             let time = Operand(register: schema.timeIndex, type: .time)
@@ -372,6 +398,10 @@ final class SetCompiler {
         return event.code.emit(value.type == .time ? .timeDifference : .subtract, .number, value, previous)
     }
 
+    private func conditionLooksBack(_ call: Call) -> FeaturePlanError {
+        fail("`when` looks at one event alone, so \(call.name)(…) cannot stand in it; use the event's fields.", call.place)
+    }
+
     // MARK: Aggregates
 
     /// `min` and `max` are also plain functions; an aggregate has one value, and in event sets a span.
@@ -382,6 +412,7 @@ final class SetCompiler {
     }
 
     private func lowerAggregate(_ kind: Aggregate, _ call: Call, _ level: Level) throws(FeaturePlanError) -> Operand {
+        guard level != .condition else { throw conditionLooksBack(call) }
         guard level != .column else { throw fail("An aggregate cannot stand inside another one.", call.place) }
         var arguments = call.arguments
         var span: Span?
@@ -413,6 +444,7 @@ final class SetCompiler {
             column = value.register
         }
         if let span {
+            if let feature = stack.last { lookingBack.insert(feature) }
             let register = event.rolling(kind, column, parameter, span)
             return Operand(register: register, type: .number)
         }

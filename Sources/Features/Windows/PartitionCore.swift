@@ -14,7 +14,8 @@ struct PartitionCore {
     let program: EventProgram
     var table: EntityTable
     var windows: [WindowSet]
-    var rolling: RollingHistory
+    /// One per group of sets that take the same events, all events first.
+    var rolling: [RollingHistory]
     var silence: SilenceWatch?
     /// Newest event time; `.min` before the first.
     var newest: Int64 = .min
@@ -34,7 +35,12 @@ struct PartitionCore {
     var touched: UInt64 = 0
 
     private var registers: [Double]
-    private let eventSets: [(set: Int, outputs: [Int])]
+    private let eventSets: [(set: Int, condition: Int, outputs: [Int])]
+    /// Per window set the register of its condition, or -1.
+    private let windowConditions: [Int]
+    /// The groups but the first that remember values of the event before. Behind these values an entity's block has each such group's newest event
+    /// time.
+    private let orderedGroups: [Int]
     /// Whether anything outlives an event; where nothing does, no entity is remembered.
     private let remembers: Bool
     /// Whether events can be late: where windows close or silence is told.
@@ -48,7 +54,8 @@ struct PartitionCore {
         lateness = plan.time.lateness(in: partition)
         program = plan.event
         registers = program.template
-        var words = EntityTable.Word.count + program.previous.count
+        orderedGroups = Set(program.previous.map(\.group)).subtracting([0]).sorted()
+        var words = EntityTable.Word.count + program.previous.count + orderedGroups.count
         var windows: [WindowSet] = []
         for (set, window) in plan.windows.enumerated() {
             guard let window else { continue }
@@ -60,9 +67,11 @@ struct PartitionCore {
             words += SilenceWatch.words(rules)
         }
         self.windows = windows
-        rolling = RollingHistory(program, plan.time)
+        let event = plan.event
+        rolling = (0...event.conditions.count).map { RollingHistory(event, group: $0, plan.time) }
         table = EntityTable(extra: words - EntityTable.Word.count)
-        eventSets = plan.eventOutputs.enumerated().filter { !$1.isEmpty }.map { ($0, $1) }
+        eventSets = plan.eventOutputs.enumerated().filter { !$1.isEmpty }.map { ($0, plan.conditions[$0], $1) }
+        windowConditions = windows.map { plan.conditions[$0.set] }
         judgesTime = !windows.isEmpty || plan.silence != nil
         remembers = plan.needsHistory
     }
@@ -127,44 +136,66 @@ struct PartitionCore {
             var hadPanes = false
             for i in windows.indices where windows[i].forget(&table.words, table.base(slot), slot) { hadPanes = true }
             if hadPanes { counters.evictedOpen += 1 }
-            rolling.forget(slot)
+            for i in rolling.indices { rolling[i].forget(slot) }
             table.replace(slot, by: entity, hash: hash)
         }
         let at = table.base(slot) + EntityTable.Word.count
         for i in 0..<table.stride - EntityTable.Word.count {
-            table.words[at + i] = i < program.previous.count ? Double.nan.bitPattern : 0
+            table.words[at + i] = i < program.previous.count + orderedGroups.count ? Double.nan.bitPattern : 0
         }
         return slot
     }
 
-    /// Runs the event program and takes its values into the windows; an event that is older than the entity's newest one has no previous
-    /// event and leaves none.
+    /// Runs the event program and takes its values into the windows; an event that is older than the newest one that its group has of the entity
+    /// has no previous event and leaves none.
     private mutating func compute(_ row: [Double], _ slot: Int, _ block: Int, _ time: Int64, _ isInOrder: Bool) {
         let program = program
         let previous = block + EntityTable.Word.count
+        let inOrder = groupsInOrder(previous, time, isInOrder)
         registers.withUnsafeMutableBufferPointer { registers in
             guard let base = registers.baseAddress else { return }
             row.withUnsafeBufferPointer { row in
                 for i in 0..<program.fieldCount { registers[i] = row[i] }
             }
             for i in program.previous.indices {
-                registers[program.previous[i].loaded] = isInOrder ? Double(bitPattern: table.words[previous + i]) : .nan
+                let isNext = inOrder & 1 << UInt64(program.previous[i].group) != 0
+                registers[program.previous[i].loaded] = isNext ? Double(bitPattern: table.words[previous + i]) : .nan
             }
             program.early.run(registers, program.zones)
-            if rolling.isNeeded {
-                rolling.apply(slot, time, registers)
+            if !program.rolling.isEmpty {
+                for group in rolling.indices where rolling[group].isNeeded && program.takes(group, registers) {
+                    rolling[group].apply(slot, time, registers)
+                }
                 program.late.run(registers, program.zones)
             }
-            for i in windows.indices { windows[i].add(&table.words, block, slot, UnsafePointer(base), time) }
-            guard isInOrder else { return }
-            for i in program.previous.indices { table.words[previous + i] = registers[program.previous[i].saved].bitPattern }
+            for i in windows.indices where windowConditions[i] < 0 || registers[windowConditions[i]] == 1 {
+                windows[i].add(&table.words, block, slot, UnsafePointer(base), time)
+            }
+            for i in program.previous.indices {
+                let group = program.previous[i].group
+                guard inOrder & 1 << UInt64(group) != 0, program.takes(group, registers) else { continue }
+                table.words[previous + i] = registers[program.previous[i].saved].bitPattern
+            }
+            for (i, group) in orderedGroups.enumerated() where inOrder & 1 << UInt64(group) != 0 && program.takes(group, registers) {
+                table.words[previous + program.previous.count + i] = Double(time).bitPattern
+            }
         }
+    }
+
+    /// A bit per group for which an event is not older than the group's newest one of the entity.
+    private func groupsInOrder(_ previous: Int, _ time: Int64, _ isInOrder: Bool) -> UInt64 {
+        var groups: UInt64 = isInOrder ? 1 : 0
+        for (place, group) in orderedGroups.enumerated() {
+            let newest = Double(bitPattern: table.words[previous + program.previous.count + place])
+            if newest.isNaN || Double(time) >= newest { groups |= 1 << UInt64(group) }
+        }
+        return groups
     }
 
     private mutating func emit(_ entity: [UInt8], _ time: Int64, _ emissions: inout Emissions) {
         let name = emissions.append(entity: entity)
         registers.withUnsafeMutableBufferPointer { registers in
-            for (set, outputs) in eventSets {
+            for (set, condition, outputs) in eventSets where condition < 0 || registers[condition] == 1 {
                 emissions.append(set: set, entity: name, eventTime: time, registers: registers, outputs: outputs)
             }
         }

@@ -62,7 +62,7 @@ public final class PartitionState {
     public var lateEvents: UInt64 { core.counters.late }
     public var futureEvents: UInt64 { core.counters.future }
     /// Events that rolling aggregates forgot early because an entity sent too many.
-    public var forgottenEvents: UInt64 { core.rolling.overflows }
+    public var forgottenEvents: UInt64 { core.rolling.reduce(0) { $0 + $1.overflows } }
     /// In milliseconds; nil before the first event.
     public var watermark: Int64? { core.watermark == .min ? nil : core.watermark }
     /// Newest event time in milliseconds; nil before the first event.

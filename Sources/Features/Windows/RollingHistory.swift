@@ -1,4 +1,4 @@
-/// The last events of each entity, for aggregates that come with every event.
+/// The last events of each entity, for aggregates that come with every event. Sets that take other events have a history of their own.
 ///
 /// Exact: the aggregates are computed anew from the remembered values, so the cost grows with their number; of one entity about 4096
 /// events (or as many as the largest `N events`) are remembered at most. Events are kept in the order of their time.
@@ -20,11 +20,13 @@ struct RollingHistory {
     var overflows: UInt64 = 0
     private var scratch: [Double] = []
 
-    init(_ program: EventProgram, _ rules: EventTimeRules) {
-        aggregates = program.rolling
-        targets = program.rollingTargets
+    /// - Parameter group: whose aggregates it serves.
+    init(_ program: EventProgram, group: Int, _ rules: EventTimeRules) {
+        let own = program.rolling.indices.filter { program.rolling[$0].group == group }
+        aggregates = own.map { program.rolling[$0] }
+        targets = own.map { program.rollingTargets[$0] }
         var columns: [Int] = []
-        positions = program.rolling.map { aggregate in
+        positions = aggregates.map { aggregate in
             if aggregate.column < 0 { return -1 }
             if let known = columns.firstIndex(of: aggregate.column) { return known + 1 }
             columns.append(aggregate.column)
@@ -34,7 +36,7 @@ struct RollingHistory {
         width = 1 + columns.count
         var events = 1
         var time: Int64 = 0
-        for aggregate in program.rolling {
+        for aggregate in aggregates {
             switch aggregate.span {
             case .events(let count): events = max(events, count)
             case .time(let milliseconds): time = max(time, milliseconds + rules.longestDelay)

@@ -61,7 +61,7 @@ extension PartitionCore {
         out.put(kind.rawValue)
         out.put(snapshotSequence)
         for value in [newest, decided] { out.put(UInt64(bitPattern: value)) }
-        for value in [sequence, counters.evicted, counters.evictedOpen, counters.late, counters.future, rolling.overflows] {
+        for value in [sequence, counters.evicted, counters.evictedOpen, counters.late, counters.future, rolling.reduce(0) { $0 + $1.overflows }] {
             out.put(value)
         }
         for window in windows { out.put(UInt64(bitPattern: window.nextStart ?? .min)) }
@@ -85,7 +85,7 @@ extension PartitionCore {
         table.appendKey(slot, to: &out.bytes)
         for i in EntityTable.Word.lastSeen..<table.stride { out.put(table.words[block + i]) }
         for window in windows { window.write(table.words, block, &out) }
-        if rolling.isNeeded {
+        for rolling in rolling where rolling.isNeeded {
             let rows = slot < rolling.rows.count ? rolling.rows[slot] : []
             out.put(UInt64(rows.count))
             for value in rows { out.put(value.bitPattern) }
@@ -125,7 +125,8 @@ extension PartitionCore {
         decided = Int64(bitPattern: try input.take())
         sequence = try input.take()
         counters = Counters(evicted: try input.take(), evictedOpen: try input.take(), late: try input.take(), future: try input.take())
-        rolling.overflows = try input.take()
+        rolling[0].overflows = try input.take()
+        for i in rolling.indices.dropFirst() { rolling[i].overflows = 0 }
         for i in windows.indices {
             let start = Int64(bitPattern: try input.take())
             windows[i].nextStart = start == .min ? nil : start
@@ -149,7 +150,7 @@ extension PartitionCore {
             _ = table.insert(key, hash: hash)
         } else if slot < table.count {
             for i in windows.indices { _ = windows[i].forget(&table.words, table.base(slot), slot) }
-            rolling.forget(slot)
+            for i in rolling.indices { rolling[i].forget(slot) }
             table.replace(slot, by: key, hash: hash)
         } else {
             throw ByteReader.damaged
@@ -157,10 +158,10 @@ extension PartitionCore {
         let block = table.base(slot)
         for i in EntityTable.Word.lastSeen..<table.stride { table.words[block + i] = try input.take() }
         for i in windows.indices { try windows[i].read(&table.words, block, slot, &input) }
-        if rolling.isNeeded {
+        for i in rolling.indices where rolling[i].isNeeded {
             var rows: [Double] = []
             for _ in 0..<(try input.count(Self.maximumCount)) { rows.append(Double(bitPattern: try input.take())) }
-            guard rolling.restore(slot, rows) else { throw ByteReader.damaged }
+            guard rolling[i].restore(slot, rows) else { throw ByteReader.damaged }
         }
     }
 

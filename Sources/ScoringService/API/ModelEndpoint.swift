@@ -18,7 +18,7 @@ struct ModelEndpoint: Sendable {
         writer.key("use_case_fingerprint")
         writer.value(useCase.fingerprintText)
         writer.key("predicts")
-        writer.value(useCase.plan.sets[PredictedSet.index(of: useCase)].name)
+        writer.value(PredictedSets.of(useCase).map { useCase.plan.sets[$0].name }.joined(separator: ", "))
         writer.key("models")
         writer.beginArray()
         for (set, loaded) in zip(useCase.plan.sets, models.all) {

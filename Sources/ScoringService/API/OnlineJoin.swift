@@ -22,15 +22,14 @@ enum OnlineStatus: String, CaseIterable {
 /// for each request.
 final class OnlineJoin {
     /// Positions in the set of the features that come from the store.
-    private let columns: [Int]
+    let columns: [Int]
     private let store: OnlineStore
     private let width: Int
     private var quietUntil = 0.0
 
     /// Nil when no feature needs it.
     init?(_ useCase: UseCase, set: Int, redis: RedisSettings, timeout milliseconds: Int) {
-        let flags = HistoryFeatures.of(useCase.features[set], schema: useCase.plan.schema)
-        columns = flags.indices.filter { flags[$0] }
+        columns = useCase.plan.featuresLookingBack[set]
         guard !columns.isEmpty else { return nil }
         var settings = redis
         settings.connectTimeout = milliseconds

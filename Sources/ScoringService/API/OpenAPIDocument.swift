@@ -167,7 +167,8 @@ enum OpenAPIDocument {
             "Models": [
                 "type": "object",
                 "properties": [
-                    "use_case": ["type": "string"], "predicts": ["type": "string", "description": "The feature set that /predict scores."],
+                    "use_case": ["type": "string"],
+                    "predicts": ["type": "string", "description": "The feature sets that /predict scores an event by: the first that takes it."],
                     "models": ["type": "array", "items": ["type": "object"]],
                 ],
                 "required": ["use_case", "predicts", "models"],

@@ -12,18 +12,13 @@ struct Predictor {
     static let maximumExplained = 100
 
     private let decoder: EventDecoder
-    private let evaluator: FeatureEvaluator?
-    private let join: OnlineJoin?
     private let reply: ReplyWriter
-    private let set: Int
-    private let width: Int
     private let fieldCount: Int
+    /// One per feature set that may score an event; an event is scored by the first that takes it.
+    private var lanes: [Lane]
     private var scorers: Scorers
     private var errors: ValidationErrors
-    private var vector: [Double] = []
     private var events = Events()
-    private var scores: [Double] = []
-    private var flags: [Bool] = []
     private var json = JSONWriter(capacity: 512)
     private var latencies: [Double] = []
 
@@ -31,50 +26,45 @@ struct Predictor {
     private struct Events {
         /// `[event × field of the schema]`
         var fields: [Double] = []
-        /// `[event × feature of the set]`
-        var features: [Double] = []
         var entityBytes: [UInt8] = []
-        var heads: [(entity: Range<Int>, time: Int64)] = []
-        var statuses: [OnlineStatus] = []
+        /// The row is that in the lane.
+        var heads: [(entity: Range<Int>, time: Int64, lane: Int, row: Int)] = []
 
         mutating func removeAll() {
             // What a large array needed is not kept for ever.
             let keeps = heads.capacity <= 1_000
             fields.removeAll(keepingCapacity: keeps)
-            features.removeAll(keepingCapacity: keeps)
             entityBytes.removeAll(keepingCapacity: keeps)
             heads.removeAll(keepingCapacity: keeps)
-            statuses.removeAll(keepingCapacity: keeps)
         }
     }
 
     init(_ useCase: UseCase, _ models: CurrentModels, redis: RedisSettings, onlineTimeout: Int) {
         let plan = useCase.plan
-        set = PredictedSet.index(of: useCase)
-        let isEventSet = plan.sets[set].scope == .event
-        width = plan.sets[set].features.count
+        lanes = PredictedSets.of(useCase).map { Lane(useCase, set: $0, redis: redis, onlineTimeout: onlineTimeout) }
         fieldCount = plan.schema.fields.count
         decoder = EventDecoder(schema: plan.schema)
-        evaluator = isEventSet ? FeatureEvaluator(plan: plan, set: set) : nil
-        join = OnlineJoin(useCase, set: set, redis: redis, timeout: onlineTimeout)
         reply = ReplyWriter(useCase)
         scorers = Scorers(models, widths: plan.sets.map(\.features.count))
         errors = ValidationErrors(schema: plan.schema)
-        vector = Array(repeating: .nan, count: width)
     }
 
     /// Answers: 200 with one reply or an array of replies; 422 with one entry per wrong field; 503 while there is no model.
     mutating func predict(_ body: [UInt8], explaining: Bool, _ metrics: APIMetrics) -> HTTPServerResponse {
         let begin = Clock.monotonicNanoseconds
+        let keeps = events.heads.capacity <= 1_000
+        for lane in lanes.indices { lanes[lane].removeAll(keepingCapacity: keeps) }
         events.removeAll()
         errors.removeAll()
         scorers.refresh()
-        guard let scorer = scorers[set] else {
+        decode(body)
+        // An event that no set takes has no model to wait for.
+        let hasModels = errors.isEmpty ? lanes.allSatisfy { $0.count == 0 || scorers[$0.set] != nil } : lanes.contains { scorers[$0.set] != nil }
+        guard hasModels else {
             metrics.unavailable.add()
             return .problem(
                 503, "There is no model for this use case yet: train one with `trainer fit` and try again.", headers: [("Retry-After", "1")])
         }
-        decode(body)
         if explaining, decoder.isArray, events.heads.count > Self.maximumExplained {
             errors.add(
                 ["query", "explain"], "At most \(Self.maximumExplained) events can be explained in one request; send fewer at a time.",
@@ -84,13 +74,14 @@ struct Predictor {
             metrics.invalid.add()
             return errors.response
         }
-        joinOnline(metrics)
-        scorer.score(events.features, scores: &scores, flags: &flags)
-        write(scorer, explaining: explaining)
+        var anomalies = 0
+        for lane in lanes.indices where lanes[lane].count > 0 {
+            guard let scorer = scorers[lanes[lane].set] else { continue }
+            anomalies += lanes[lane].score(scorer, fields: events.fields, fieldCount: fieldCount, metrics)
+        }
+        write(explaining: explaining)
         metrics.answered.add()
         metrics.events.add(events.heads.count)
-        var anomalies = 0
-        for flag in flags where flag { anomalies += 1 }
         metrics.anomalies.add(anomalies)
         latencies.append(Double(Clock.monotonicNanoseconds &- begin) / 1e9)
         if latencies.count >= 256 { flush(metrics) }
@@ -109,7 +100,7 @@ struct Predictor {
         var element = 0
         while !errors.isFull, let isGood = decoder.next() {
             if isGood {
-                keep()
+                keep(element)
             } else {
                 errors.add(decoder.errors, element: decoder.isArray ? element : nil)
             }
@@ -117,34 +108,35 @@ struct Predictor {
         }
     }
 
-    private mutating func keep() {
-        evaluator?.compute(decoder.row, into: &vector)
-        events.fields.append(contentsOf: decoder.row)
-        events.features.append(contentsOf: vector)
+    private mutating func keep(_ element: Int) {
         let start = events.entityBytes.count
-        events.entityBytes.append(contentsOf: decoder.entity)
-        events.heads.append((start..<events.entityBytes.count, decoder.eventTime))
+        let entity = decoder.entity
+        for lane in lanes.indices where lanes[lane].take(decoder.row, event: events.heads.count, entity: entity) {
+            events.fields.append(contentsOf: decoder.row)
+            events.entityBytes.append(contentsOf: entity)
+            events.heads.append((start..<events.entityBytes.count, decoder.eventTime, lane, lanes[lane].count - 1))
+            return
+        }
+        errors.add(
+            decoder.isArray ? ["body", .integer(Int64(element))] : ["body"],
+            "No feature set takes an event with these fields; see `when` in the use case.",
+            "not-taken")
     }
 
-    private mutating func joinOnline(_ metrics: APIMetrics) {
-        guard let join else { return metrics.joined(.notNeeded, events.heads.count) }
-        let entities = events.heads.map { String(decoding: events.entityBytes[$0.entity], as: UTF8.self) }
-        join.join(entities, matrix: &events.features, statuses: &events.statuses)
-        for status in events.statuses { metrics.joined(status, 1) }
-    }
-
-    private mutating func write(_ scorer: Scorer, explaining: Bool) {
+    private mutating func write(explaining: Bool) {
         json.removeAll()
-        let columns = scorer.featureKeys.count
         if decoder.isArray { json.beginArray() }
         events.fields.withUnsafeBufferPointer { fields in
-            scorer.withVectors { vectors in
-                for (row, head) in events.heads.enumerated() {
+            for (number, head) in events.heads.enumerated() {
+                guard let scorer = scorers[lanes[head.lane].set] else { continue }
+                let columns = scorer.featureKeys.count
+                scorer.withVectors { vectors in
                     let event = ScoredEvent(
                         entity: head.entity, eventTime: head.time,
-                        fields: UnsafeBufferPointer(rebasing: fields[row * fieldCount..<(row + 1) * fieldCount]),
-                        features: UnsafeBufferPointer(rebasing: vectors[row * columns..<(row + 1) * columns]), score: scores[row],
-                        isAnomaly: flags[row], online: join == nil ? .notNeeded : events.statuses[row])
+                        fields: UnsafeBufferPointer(rebasing: fields[number * fieldCount..<(number + 1) * fieldCount]),
+                        features: UnsafeBufferPointer(rebasing: vectors[head.row * columns..<(head.row + 1) * columns]),
+                        score: lanes[head.lane].scores[head.row], isAnomaly: lanes[head.lane].flags[head.row],
+                        online: lanes[head.lane].status(head.row))
                     reply.write(event, entities: events.entityBytes, scorer, explaining: explaining, into: &json)
                 }
             }
@@ -153,8 +145,15 @@ struct Predictor {
     }
 }
 
-/// Which feature set `/predict` scores: the first that has a vector for each event; where all are windows the first of them, whose values
-/// come from the online store.
-enum PredictedSet {
-    static func index(of useCase: UseCase) -> Int { useCase.plan.sets.firstIndex { $0.scope == .event } ?? 0 }
+/// Which feature sets `/predict` scores: those that have a vector for each event, up to the first that takes every event; where all are windows the
+/// first of them, whose values come from the online store.
+enum PredictedSets {
+    static func of(_ useCase: UseCase) -> [Int] {
+        var found: [Int] = []
+        for (index, set) in useCase.plan.sets.enumerated() where set.scope == .event {
+            found.append(index)
+            if !set.isConditional { break }
+        }
+        return found.isEmpty ? [0] : found
+    }
 }

@@ -15,6 +15,8 @@ struct EventEntry: Sendable {
     /// The feature sets that have a feature record and a score of this id, a bit each.
     var featureSets: UInt16 = 0
     var scoreSets: UInt16 = 0
+    /// The sets per event that take it, a bit each.
+    var takingSets: UInt16 = .max
 }
 
 /// What has been seen of one event.

@@ -1,8 +1,10 @@
 /// One feature set's part of the books.
 struct FlowSet: Sendable, Equatable {
     var name: String
-    /// A record for every event; otherwise its records are of windows or about silence, with ids of their own.
+    /// A record for every event that it takes; otherwise its records are of windows or about silence, with ids of their own.
     var isPerEvent: Bool
+    /// Events that it does not take: so many have no record in it.
+    var skipped = 0
     var features = 0
     var scores = 0
     var anomalies = 0
@@ -31,7 +33,7 @@ struct FlowAccount: Sendable {
     private var settled = 0
     /// Feature records of windows and silence that have no score yet.
     private var owedScores = 0
-    /// The bits of the sets that every event has a record in.
+    /// The bits of the sets that every event has a record in which it takes.
     private let perEvent: UInt16
 
     /// From the event that closed a window to the arrival of the window's score, over the whole run.
@@ -57,7 +59,9 @@ struct FlowAccount: Sendable {
     /// - Parameters:
     ///   - producedAt: Kafka timestamp, milliseconds.
     ///   - field: the field that the fixed cut looks at, NaN where there is none.
-    mutating func event(_ id: UInt64, producedAt: Int64, field: Double) {
+    ///   - taking: a bit per set that takes the event, from the lowest on.
+    mutating func event(_ id: UInt64, producedAt: Int64, field: Double, taking: UInt16 = .max) {
+        if taking != .max { exempt(id, from: ~taking & perEvent) }
         guard let slot = note(id, .event, .events) else { return }
         table[slot].producedAt = producedAt
         table[slot].field = field
@@ -65,6 +69,14 @@ struct FlowAccount: Sendable {
         let entry = table[slot]
         if let latency = latency(entry, entry.scoreArrival) { recent.score.add(milliseconds: latency) }
         if let latency = latency(entry, entry.alertArrival) { recent.alert.add(milliseconds: latency) }
+    }
+
+    /// Notes the sets that owe nothing to an event. It is called before the event is noted, so that nothing is settled twice.
+    private mutating func exempt(_ id: UInt64, from skipping: UInt16) {
+        let slot = table.slot(of: id)
+        guard !table[slot].marks.contains(.event) else { return }
+        table[slot].takingSets = ~skipping
+        for set in sets.indices where skipping & 1 << set != 0 { sets[set].skipped += 1 }
     }
 
     /// - Parameter set: the place of the record's feature set in `sets`.
@@ -181,7 +193,8 @@ struct FlowAccount: Sendable {
     /// Nothing more is owed to this event.
     private func isSettled(_ entry: EventEntry) -> Bool {
         guard entry.marks.contains(.event) else { return false }
-        return entry.marks.contains(.deadLetter) || (entry.featureSets & perEvent == perEvent && entry.scoreSets & perEvent == perEvent)
+        let owed = perEvent & entry.takingSets
+        return entry.marks.contains(.deadLetter) || (entry.featureSets & owed == owed && entry.scoreSets & owed == owed)
     }
 
     private mutating func settle(_ before: EventEntry, _ after: EventEntry, _ set: Int) {

@@ -1,4 +1,5 @@
 import Contracts
+import Features
 import JSON
 import KafkaClient
 import Quality
@@ -20,6 +21,8 @@ struct FlowReader {
     private let label: JSONFields
     private let alert: JSONFields
     private let event: JSONFields?
+    /// Nil where every set takes every event.
+    private let eventKinds: EventKinds?
     private let sets: [[UInt8]]
 
     private enum Kind { case event, feature, score, anomaly, alert, deadLetter, label, other }
@@ -33,6 +36,7 @@ struct FlowReader {
         alert = try JSONFields(paths: ["id", "event", "raised_by"])
         score = try JSONFields(paths: ScoreSlot.paths)
         label = try JSONFields(paths: LabelSlot.paths)
+        eventKinds = facts.plan.flatMap { EventKinds($0) }
         if let baseline = facts.baseline { event = try JSONFields(paths: [baseline.path]) } else { event = nil }
     }
 
@@ -41,7 +45,9 @@ struct FlowReader {
         while kinds.count < batch.topics.count { kinds.append(kind(of: batch.topics[kinds.count])) }
         switch kinds[record.topic] {
         case .event:
-            account.event(headerID(record, batch), producedAt: record.timestamp, field: field(record, batch))
+            let sets = record.value.flatMap { eventKinds?.sets(batch.bytes, $0) } ?? .max
+            account.event(
+                headerID(record, batch), producedAt: record.timestamp, field: field(record, batch), taking: UInt16(truncatingIfNeeded: sets))
         case .deadLetter:
             account.deadLetter(headerID(record, batch))
         case .feature:

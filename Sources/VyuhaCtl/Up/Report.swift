@@ -116,7 +116,8 @@ struct Report: Sendable {
     private func set(_ set: FlowSet) -> JSONValue {
         .object([
             JSONMember("name", .string(set.name)), JSONMember("per_event", .bool(set.isPerEvent)),
-            JSONMember("features", .integer(Int64(set.features))), JSONMember("scores", .integer(Int64(set.scores))),
+            JSONMember("events_not_taken", .integer(Int64(set.skipped))), JSONMember("features", .integer(Int64(set.features))),
+            JSONMember("scores", .integer(Int64(set.scores))),
             JSONMember("anomalies", .integer(Int64(set.anomalies))),
         ])
     }
@@ -151,7 +152,7 @@ struct Report: Sendable {
             for set in told {
                 lines.append(
                     View.pad("set " + set.name, 18) + "features \(View.grouped(set.features))   scores \(View.grouped(set.scores))"
-                        + "   anomalies \(View.grouped(set.anomalies))")
+                        + "   anomalies \(View.grouped(set.anomalies))" + (set.skipped > 0 ? "   not its events \(View.grouped(set.skipped))" : ""))
             }
         }
         lines.append("")

@@ -1,4 +1,5 @@
 import Contracts
+import Features
 import KafkaClient
 
 /// What `up` needs to know of a use case.
@@ -19,6 +20,8 @@ struct RunFacts: Sendable {
     var sets: [String]
     /// The same and silence, as the books keep them apart.
     var flowSets: [FlowSet]
+    /// Where sets take only events of a kind: what says which.
+    var plan: FeaturePlan?
     /// Milliseconds that features look back: how long a flag behind an episode is still of it.
     var aftermath: Int64 = 60_000
     /// Default events a second.

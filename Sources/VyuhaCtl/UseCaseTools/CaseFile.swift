@@ -10,6 +10,8 @@ struct DefinitionCase {
     struct Values {
         let set: Int
         let features: [(index: Int, name: String, value: Double?)]
+        /// There is to be no record at all.
+        var isAbsent = false
     }
 
     struct Window {
@@ -89,7 +91,9 @@ extension DefinitionCase {
         var all: [Values] = []
         for entry in try node.mapping(perEvent.map(\.element.name)).entries {
             guard let set = perEvent.first(where: { $0.element.name == entry.key }) else { continue }
-            all.append(try values(entry.value, set: set.offset, sets))
+            // What the set does not take has no record there.
+            let isAbsent = (try? entry.value.string()) == "none"
+            all.append(isAbsent ? Values(set: set.offset, features: [], isAbsent: true) : try values(entry.value, set: set.offset, sets))
         }
         return all
     }

@@ -60,6 +60,7 @@ struct CaseRunner {
 
     private func judge(_ values: DefinitionCase.Values, _ vector: [Double]?, _ tolerance: Double, _ place: String) -> [String] {
         let set = plan.sets[values.set].name
+        if values.isAbsent { return vector == nil ? [] : ["There is a record of `\(set)`\(place), but there should be none."] }
         guard let vector else { return ["There is no record of `\(set)`\(place)."] }
         return values.features.compactMap { feature in
             let actual = vector[feature.index]
