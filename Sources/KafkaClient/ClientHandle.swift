@@ -36,6 +36,8 @@ struct PendingRebalance {
 final class ClientHandle {
     let pointer: OpaquePointer
     let context: ClientContext
+    /// Leaves the client's memory and threads to the end of the process.
+    var isAbandoned = false
 
     /// - Parameters:
     ///   - properties: lists in rising precedence; a later one overwrites an earlier one.
@@ -79,7 +81,12 @@ final class ClientHandle {
     }
 
     deinit {
-        rd_kafka_destroy(pointer)
+        if isAbandoned {
+            // The client's threads still reach it.
+            _ = Unmanaged.passRetained(context)
+        } else {
+            rd_kafka_destroy(pointer)
+        }
     }
 }
 

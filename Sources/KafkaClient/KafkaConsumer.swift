@@ -27,6 +27,7 @@ public final class KafkaConsumer {
     private static let slotCount = 10_000
     private var rebalance: RebalanceHandler?
     private(set) var isClosed = false
+    private var wasAssigned = false
 
     /// Commits made with `wait: false` that failed so far.
     public var failedCommits: Int { handle.context.failedCommits }
@@ -175,12 +176,16 @@ public final class KafkaConsumer {
         }
     }
 
+    /// Whether the group that was joined agreed on the cooperative protocol; false before.
+    private var joinsCooperatively: Bool { rd_kafka_rebalance_protocol(handle.pointer).map { String(cString: $0) } == "COOPERATIVE" }
+
     private func carryOut(_ change: PendingRebalance) {
         let client = handle.pointer
-        let isCooperative = rd_kafka_rebalance_protocol(client).map { String(cString: $0) } == "COOPERATIVE"
+        let isCooperative = joinsCooperatively
         do throws(KafkaError) {
             switch change.code {
             case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+                wasAssigned = true
                 let starts = rebalance?(self, .assigned(change.partitions)) ?? []
                 let chosen = Dictionary(starts.map { ($0.topicPartition, $0.offset) }) { _, last in last }
                 let offsets = change.partitions.map { PartitionOffset($0, chosen[$0] ?? PartitionOffset.stored) }
@@ -226,6 +231,10 @@ public final class KafkaConsumer {
         handle.context.onRebalance = { self.rebalanceNow() }
         rd_kafka_consumer_close(handle.pointer)
         handle.context.onRebalance = nil
+        // librdkafka 2.0.2 ends the process when a member is destroyed that joined cooperatively and never got an assignment
+        // (https://github.com/confluentinc/librdkafka/issues/4312). It has left its group; what remains of it is little, and a service that
+        // is stopped so early ends soon.
+        handle.isAbandoned = !wasAssigned && joinsCooperatively
         isClosed = true
     }
 

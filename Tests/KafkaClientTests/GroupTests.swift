@@ -101,4 +101,18 @@ struct GroupTests {
         let admin = try KafkaAdmin(cluster.settings)
         #expect(try admin.committed(group: "g", [partition]).map(\.offset) == [10])
     }
+
+    @Test("members that leave in the middle of their first join end nothing but themselves")
+    func leaveWhileJoining() throws {
+        let cluster = try Cluster(("storm", 4))
+        let consumers = try (0..<12).map { _ in try KafkaConsumer(cluster.settings, group: "storm") }
+        for consumer in consumers { try consumer.subscribe(["storm"]) }
+        let began = milliseconds()
+        var batch = RecordBatch()
+        // A join takes the mock cluster three seconds, and a change of members as long again.
+        for (place, consumer) in consumers.enumerated() {
+            while milliseconds() - began < 2_800 + 60 * place { try consumer.poll(into: &batch, timeout: 5) }
+            consumer.close()
+        }
+    }
 }

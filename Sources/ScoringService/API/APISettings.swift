@@ -44,7 +44,7 @@ struct APISettings: Sendable {
         }
         self.tls = tls
         // Threads overlap their waits for Redis; without such waits a second one would only cost.
-        let waits = useCase.map { HistoryFeatures.of($0.features[PredictedSet.index(of: $0)], schema: $0.plan.schema).contains(true) } ?? false
+        let waits = useCase.map { useCase in PredictedSets.of(useCase).contains { !useCase.plan.featuresLookingBack[$0].isEmpty } } ?? false
         threads = reader.integer("VYUHA_HTTP_THREADS", default: waits ? 4 : 1, in: 1...64, "Threads that answer HTTP requests.")
         maximumConnections = reader.integer(
             "VYUHA_HTTP_CONNECTIONS", default: 512, in: 1...10_000, "Most open connections; further ones wait to be accepted.")
