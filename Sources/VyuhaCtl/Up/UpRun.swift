@@ -11,7 +11,7 @@ final class UpRun {
     /// Seconds that services have to become ready; a consumer group's first join takes up to five on the embedded broker.
     static let readyLimit = 60.0
     /// Seconds without progress, after the producer ended, after which what the chain has not dealt with counts as lost.
-    static let drainLimit = 15.0
+    static let drainLimit = 30.0
 
     private let settings: UpSettings
     private let facts: RunFacts
