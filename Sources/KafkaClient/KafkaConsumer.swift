@@ -27,6 +27,7 @@ public final class KafkaConsumer {
     private static let slotCount = 10_000
     private var rebalance: RebalanceHandler?
     private(set) var isClosed = false
+    private var isSubscribed = false
     private var wasAssigned = false
 
     /// Commits made with `wait: false` that failed so far.
@@ -80,6 +81,7 @@ public final class KafkaConsumer {
     public func subscribe(_ topics: [String]) throws(KafkaError) {
         try requireOpen()
         let partitions = topics.map { TopicPartition($0, RD_KAFKA_PARTITION_UA) }
+        isSubscribed = true
         try PartitionList.with(partitions) { list throws(KafkaError) in
             try check(rd_kafka_subscribe(handle.pointer, list), "subscribe to \(topics.joined(separator: ", "))")
         }
@@ -176,12 +178,9 @@ public final class KafkaConsumer {
         }
     }
 
-    /// Whether the group that was joined agreed on the cooperative protocol; false before.
-    private var joinsCooperatively: Bool { rd_kafka_rebalance_protocol(handle.pointer).map { String(cString: $0) } == "COOPERATIVE" }
-
     private func carryOut(_ change: PendingRebalance) {
         let client = handle.pointer
-        let isCooperative = joinsCooperatively
+        let isCooperative = rd_kafka_rebalance_protocol(client).map { String(cString: $0) } == "COOPERATIVE"
         do throws(KafkaError) {
             switch change.code {
             case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
@@ -232,9 +231,9 @@ public final class KafkaConsumer {
         rd_kafka_consumer_close(handle.pointer)
         handle.context.onRebalance = nil
         // librdkafka 2.0.2 ends the process when a member is destroyed that joined cooperatively and never got an assignment
-        // (https://github.com/confluentinc/librdkafka/issues/4312). It has left its group; what remains of it is little, and a service that
-        // is stopped so early ends soon.
-        handle.isAbandoned = !wasAssigned && joinsCooperatively
+        // (https://github.com/confluentinc/librdkafka/issues/4312). It has left its group by now; what remains of it is little, and a service
+        // that is stopped so early ends soon.
+        handle.isAbandoned = isSubscribed && !wasAssigned
         isClosed = true
     }
 

@@ -36,9 +36,13 @@ import Testing
         let broker = try EmbeddedBroker(topics: topics.all.map { TopicSpec(name: $0, partitions: 2) })
         let producer = try KafkaProducer(
             KafkaSettings(bootstrapServers: broker.bootstrapServers, properties: ["message.max.bytes": "4000000"]))
+        let redis = try RedisServer(appendOnly: false)
         let processor = try ServiceProcess(
             "stream-processor",
-            environment: ["VYUHA_USE_CASE": useCase("battlefield"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_PORT": "0"])
+            environment: [
+                "VYUHA_USE_CASE": useCase("battlefield"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url,
+                "VYUHA_PORT": "0",
+            ])
         var batch = OutgoingBatch(topics: [topics.events])
         for (index, test) in Self.cases.enumerated() {
             batch.append(topic: 0, partition: Int32(index % 2), key: test.key, value: test.value)
@@ -49,7 +53,7 @@ import Testing
 
         let tail = try TopicTail(broker.bootstrapServers, topics: [topics.features, topics.deadLetter], partitions: 2)
         #expect(
-            try withDeadline(30) {
+            try withDeadline(60) {
                 try tail.poll()
                 return tail.records.count >= Self.cases.count || !processor.isRunning
             }, "\(processor.output)")
