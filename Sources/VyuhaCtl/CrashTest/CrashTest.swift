@@ -62,7 +62,7 @@ final class CrashTest {
 
         func plan(_ facts: RunFacts) -> ServicePlan {
             ServicePlan(
-                facts: facts, kafka: kafka.bootstrapServers, redis: url, isEmbedded: broker != nil, logs: folder.file("logs"))
+                facts: facts, kafka: kafka.bootstrapServers, redis: url, isEmbedded: broker != nil, rate: settings.rate, logs: folder.file("logs"))
         }
         try train(plan(disturbed), folder)
         try pin(redis, from: disturbed, to: undisturbed)

@@ -12,6 +12,8 @@ struct ServicePlan {
     let redis: String
     /// Whether `kafka` is librdkafka's mock cluster.
     let isEmbedded: Bool
+    /// Events a second.
+    let rate: Double
     /// Folder of the log files; nil leaves the logs on standard error.
     let logs: String?
 
@@ -28,6 +30,8 @@ struct ServicePlan {
             // Its takeover after a crash is incomplete with the cooperative protocol, and an idle fetch waits out its time.
             result["VYUHA_KAFKA_PARTITION_ASSIGNMENT_STRATEGY"] = "range"
             result["VYUHA_KAFKA_FETCH_WAIT_MAX_MS"] = "2"
+            // Fewer and larger batches, which cost it more than records do.
+            if rate >= 2_000, result["VYUHA_KAFKA_LINGER_MS"] == nil { result["VYUHA_KAFKA_LINGER_MS"] = "5" }
         }
         return result
     }

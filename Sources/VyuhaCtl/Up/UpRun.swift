@@ -166,7 +166,7 @@ final class UpRun {
 
     private var plan: ServicePlan {
         ServicePlan(
-            facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, isEmbedded: broker != nil,
+            facts: facts, kafka: kafka.bootstrapServers, redis: redis.url, isEmbedded: broker != nil, rate: settings.rate,
             logs: settings.verbose ? nil : folder?.file("logs"))
     }
 
