@@ -189,7 +189,7 @@ final class ScoringServicePipeline {
 
     /// - Returns: whether an anomaly of the entity is over.
     private func remember(_ head: Lane.Head, _ entity: UnsafeRawBufferPointer, set: Int, _ isAnomaly: Bool) -> Bool {
-        guard let state = partitions?.state(of: head.partition) else { return false }
+        guard let state = partitions?.state(of: head.partition), state.anomalous.isNews(head.offset) else { return false }
         guard isAnomaly else { return state.anomalous.ended(set, entity) }
         state.anomalous.began(set, entity, offset: head.place)
         return false

@@ -35,14 +35,14 @@ final class ScoringFixture {
             let rows = sample.split(separator: "\n").prefix(Self.trainingRows).joined(separator: "\n")
             let file = folder.appending(path: "train.csv")
             try Data(rows.utf8).write(to: file)
-            let (status, output) = try ServiceProcess.run("trainer", ["fit", "--csv", file.path], environment: common, within: 60)
+            let (status, output) = try ServiceProcess.run("trainer", ["fit", "--csv", file.path], environment: common, within: 240)
             try #require(status == 0, "\(output)")
         }
         let settings = common.merging(["VYUHA_HOST": "127.0.0.1", "VYUHA_PORT": "0", "VYUHA_LOG_FORMAT": "json"]) { $1 }.merging(environment) { $1 }
         let started = try ServiceProcess("scoring-service", environment: settings)
         service = started
         var found: Int?
-        _ = withDeadline(20) {
+        _ = withDeadline(60) {
             found = started.output.firstMatch(of: /"message":"started".*"port":(\d+)/).flatMap { Int($0.1) }
             return found != nil || !started.isRunning
         }
@@ -53,7 +53,7 @@ final class ScoringFixture {
         client = try HTTPClient(options)
         if hasModel {
             // A model for each feature set: trips and demand.
-            let inUse = try withDeadline(20) { try get("/metrics").text.contains(/vyuha_model_swaps_total\{[^}]*\} 2/) }
+            let inUse = try withDeadline(60) { try get("/metrics").text.contains(/vyuha_model_swaps_total\{[^}]*\} 2/) }
             try #require(inUse, "\(started.output)")
         }
     }

@@ -55,7 +55,7 @@ final class ScorerState: PartitionStateful {
     /// `AnomalousEntities.write`.
     func write(whole: Bool) -> [UInt8] {
         var writer = StateWriter()
-        writer.write(UInt8(2))
+        writer.write(UInt8(3))
         writer.write(generation)
         writer.write(versions)
         for lane in lanes {
@@ -69,7 +69,7 @@ final class ScorerState: PartitionStateful {
     func restore(_ parts: [[UInt8]]) throws {
         for part in parts {
             var reader = StateReader(part)
-            try reader.version(2, of: "scorer's state")
+            try reader.version(3, of: "scorer's state")
             generation = try reader.int64()
             let stored = try reader.int64s()
             guard stored.count == lanes.count else { throw reader.damaged("the feature sets are others") }
