@@ -54,8 +54,8 @@ public final class KafkaProducer: @unchecked Sendable {
     /// - Parameter milliseconds: longest wait for room in the queue, over the whole batch.
     /// - Returns: a ticket for `waitForDelivery`; an empty batch gives that of the latest send.
     /// - Throws: with `recordIndex` the first record that was not queued (all before it were): after `_QUEUE_FULL` go on from it, after
-    ///   one that `refusesRecord` (larger than the client's `message.max.bytes`) from the one behind it. Without `recordIndex`, nothing was queued: earlier deliveries failed, or the
-    ///   client is closed.
+    ///   one that `refusesRecord` (larger than the client's `message.max.bytes`) from the one behind it. Without `recordIndex`, nothing was
+    ///   queued: earlier deliveries failed, or the client is closed.
     @discardableResult
     public func send(
         _ batch: OutgoingBatch, from start: Int = 0, timeout milliseconds: Int = 30_000

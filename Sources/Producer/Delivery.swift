@@ -133,7 +133,7 @@ final class Delivery {
         }
         try storeProgress()
         let stopDeadline = StopDeadline(service.life)
-        while !letters.isEmpty || store != nil && newest.events - stored > Int64(Self.window - 1_000), !stopDeadline.hasPassed {
+        while !letters.isEmpty || (store != nil && newest.events - stored > Int64(Self.window - 1_000)), !stopDeadline.hasPassed {
             service.life.turned()
             Clock.sleep(milliseconds: 1)
             try storeProgress()

@@ -10,7 +10,8 @@ import UseCases
 // Out:       <uc>.events (key: the entity, header `id`), <uc>.labels (the truth), <uc>.dead-letter (rows that cannot be events, as they are).
 // State:     the position behind the last delivered row, in Redis.
 // Guarantee: every row once, also over a SIGKILL: ids come from the position, and what was delivered after it is found at the topics' ends.
-// On error:  Kafka or Redis away or full: the source waits. A row that cannot be mapped, or that the broker refuses: dead letter. Anything else: stop, exit 1, position kept.
+// On error:  Kafka or Redis away or full: the source waits. A row that cannot be mapped, or that the broker refuses: dead letter.
+//            Anything else: stop, exit 1, position kept.
 //
 // Counting: rows read = records on <uc>.events + records on <uc>.dead-letter with the header `service: producer`. Only the former are events.
 struct ProducerPipeline {
