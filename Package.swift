@@ -135,7 +135,7 @@ let checks: [Target] = [
         ]),
     tests("AlertSink", ["AlertSink", "TestSupport"]),
     tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON"]),
-    tests("VyuhaCtl", ["VyuhaCtl", "Quality"]),
+    tests("VyuhaCtl", ["VyuhaCtl", "Quality", "TestSupport"]),
     tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient", "ServiceKit"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the built executables are.
     .target(name: "TestSupport", dependencies: ["RedisClient", "ServiceKit"], path: "Tests/TestSupport", swiftSettings: swift),

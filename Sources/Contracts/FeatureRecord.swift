@@ -9,7 +9,8 @@ import JSON
 /// - `kind`: `event`, `window`, or about silence `missing`, `resumed`, `flapping`, `stuck`; the set of the latter is `silence`.
 /// - `id`: an event's own; of everything else `<set>:<entity>:<start>:<end>:<kind>`, the same whenever the record is made again.
 /// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
-/// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth.
+/// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth; -1 for what the clock decided
+///   before that record came.
 public final class FeatureRecordWriter: Sendable {
     /// What is the same in every record, escaped once, one after the other: a part per case of `Part`, then each feature's name. One array,
     /// since one for each would cost more in reference counts than in copying.
@@ -139,7 +140,7 @@ public struct FeatureRecordReader {
 
     /// Slots before the features.
     private enum Slot: Int, CaseIterable {
-        case id, kind, set, entity, eventTime, producedAt, offset, windowStart, windowEnd
+        case id, kind, set, entity, eventTime, producedAt, offset, sequence, windowStart, windowEnd
         var path: String {
             switch self {
             case .id: "id"
@@ -149,6 +150,7 @@ public struct FeatureRecordReader {
             case .eventTime: "event_time"
             case .producedAt: "produced_at"
             case .offset: "offset"
+            case .sequence: "sequence"
             case .windowStart: "window_start"
             case .windowEnd: "window_end"
             }
@@ -160,6 +162,7 @@ public struct FeatureRecordReader {
     public private(set) var eventTime: Int64 = 0
     public private(set) var producedAt: Int64 = 0
     public private(set) var offset: Int64 = 0
+    public private(set) var sequence: Int64 = 0
     /// Of a window, end exclusive, milliseconds.
     public private(set) var window: Range<Int64>?
 
@@ -175,7 +178,7 @@ public struct FeatureRecordReader {
         for slot in [Slot.id, .kind, .set, .entity] where fields.slots[slot.rawValue].kind != .string {
             return "The field \(slot.path) must be a string."
         }
-        for slot in [Slot.eventTime, .producedAt, .offset] where fields.slots[slot.rawValue].kind != .integer {
+        for slot in [Slot.eventTime, .producedAt, .offset, .sequence] where fields.slots[slot.rawValue].kind != .integer {
             return "The field \(slot.path) must be an integer."
         }
         let name = fields.text[fields.slots[Slot.set.rawValue].text]
@@ -186,6 +189,7 @@ public struct FeatureRecordReader {
         eventTime = fields.slots[Slot.eventTime.rawValue].integer
         producedAt = fields.slots[Slot.producedAt.rawValue].integer
         offset = fields.slots[Slot.offset.rawValue].integer
+        sequence = fields.slots[Slot.sequence.rawValue].integer
         let (start, end) = (fields.slots[Slot.windowStart.rawValue], fields.slots[Slot.windowEnd.rawValue])
         window = start.kind == .integer && end.kind == .integer && start.integer <= end.integer ? start.integer..<end.integer : nil
         return nil

@@ -8,10 +8,10 @@ import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
-/// State:     per partition the model versions in use and what learning models remember of its entities, and which entities are
-///            anomalous; snapshots in Redis
-/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id; a
-///            model swap takes effect at a recorded offset and loses no record
+/// State:     per partition the model versions in use and what learning models remember of its entities, which entities are anomalous, and
+///            which record was the newest; snapshots in Redis
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id, and what
+///            is sent again is dropped; a model swap takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
     private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }
@@ -133,6 +133,10 @@ final class ScoringServicePipeline {
             if !isSilent { refuse(record, of: batch, problem) }
             return
         }
+        guard !owned.state.repetitions.contains(offset: reader.offset, sequence: reader.sequence, producedAt: reader.producedAt) else {
+            if !isSilent { metrics.repetitions.add() }
+            return
+        }
         let lane: Lane
         if reader.set < owned.state.lanes.count {
             guard let own = owned.state.lanes[reader.set] else { return }
@@ -189,7 +193,7 @@ final class ScoringServicePipeline {
 
     /// - Returns: whether an anomaly of the entity is over.
     private func remember(_ head: Lane.Head, _ entity: UnsafeRawBufferPointer, set: Int, _ isAnomaly: Bool) -> Bool {
-        guard let state = partitions?.state(of: head.partition), state.anomalous.isNews(head.offset) else { return false }
+        guard let state = partitions?.state(of: head.partition) else { return false }
         guard isAnomaly else { return state.anomalous.ended(set, entity) }
         state.anomalous.began(set, entity, offset: head.place)
         return false

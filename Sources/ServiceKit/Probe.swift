@@ -11,14 +11,8 @@ enum Probe {
     }
 
     private static func answers(_ port: Int, family: Int32) -> Bool {
-        let connection = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard connection >= 0 else { return false }
+        guard let connection = Loopback.connect(to: port, family: family, limit: limit) else { return false }
         defer { close(connection) }
-        var patience = timeval(tv_sec: limit, tv_usec: 0)
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(connection, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
-        }
-        guard connects(connection, port, family) else { return false }
         let request = Array("GET /ready HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8)
         guard send(connection, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return false }
         // The status line is a few bytes in the answer's first packet.
@@ -27,27 +21,5 @@ enum Probe {
         guard count > 0 else { return false }
         let words = answer.prefix(count).split(separator: UInt8(ascii: " "), maxSplits: 2)
         return words.count > 1 && words[1].elementsEqual("200".utf8)
-    }
-
-    private static func connects(_ connection: Int32, _ port: Int, _ family: Int32) -> Bool {
-        let port = in_port_t(truncatingIfNeeded: port).bigEndian
-        if family == AF_INET6 {
-            var address = sockaddr_in6()
-            address.sin6_family = sa_family_t(AF_INET6)
-            address.sin6_port = port
-            address.sin6_addr = in6addr_loopback
-            return connect(connection, address)
-        }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        return connect(connection, address)
-    }
-
-    private static func connect<Address>(_ connection: Int32, _ address: Address) -> Bool {
-        withUnsafePointer(to: address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(connection, $0, socklen_t(MemoryLayout<Address>.size)) == 0 }
-        }
     }
 }

@@ -181,12 +181,12 @@ final class StreamProcessorPipeline {
         emissions.removeAll()
         owned.state.partition.advance(to: time, into: &emissions)
         guard !silently else { return }
-        emit(owned.partition, offset: owned.next, producedAt: Clock.milliseconds)
+        emit(owned.partition, offset: owned.next, producedAt: Clock.milliseconds, isClocks: true)
         try deliver()
     }
 
     /// Queues a feature record for each emission; `id` is the event's identity where one of them is its own vector.
-    private func emit(_ partition: Int32, offset: Int64, producedAt: Int64) {
+    private func emit(_ partition: Int32, offset: Int64, producedAt: Int64, isClocks: Bool = false) {
         emissions.items.withUnsafeBufferPointer { items in
             emissions.bytes.withUnsafeBytes { bytes in
                 emissions.values.withUnsafeBufferPointer { values in
@@ -194,7 +194,8 @@ final class StreamProcessorPipeline {
                         for sequence in items.indices {
                             json.removeAll()
                             writers.write(
-                                items[sequence], bytes, values, eventID: id, producedAt: producedAt, offset: offset, sequence: sequence, into: &json)
+                                items[sequence], bytes, values, eventID: id, producedAt: producedAt, offset: offset,
+                                sequence: isClocks ? -1 : sequence, into: &json)
                             let key = UnsafeRawBufferPointer(rebasing: bytes[items[sequence].entity])
                             json.bytes.withUnsafeBytes { outlet.batch.append(topic: Topic.features, partition: partition, key: key, value: $0) }
                             // One event can be followed by this header from its topic to its alert.

@@ -3,7 +3,6 @@ import Foundation
 import HTTPClient
 import JSON
 import ServiceKit
-import Synchronization
 import TestSupport
 import Testing
 
@@ -131,20 +130,16 @@ struct PeerTests {
         let process = Process()
         process.executableURL = URL(filePath: try #require(Self.python))
         process.arguments = ["-c", Self.mailServer, "\(port)"]
-        let (input, output) = (Pipe(), Pipe())
+        let input = Pipe()
+        let output = FileManager.default.temporaryDirectory.appending(path: "vyuha-mail-\(port)-\(getpid())")
+        defer { try? FileManager.default.removeItem(at: output) }
+        try Data().write(to: output)
         process.standardInput = input
-        process.standardOutput = output
+        process.standardOutput = try FileHandle(forWritingTo: output)
         try process.run()
-        defer {
-            end(process)
-        }
-        let lines = Mutex("")
-        output.fileHandleForReading.readabilityHandler = { handle in
-            let text = String(decoding: handle.availableData, as: UTF8.self)
-            lines.withLock { $0 += text }
-        }
-        defer { output.fileHandleForReading.readabilityHandler = nil }
-        #expect(withDeadline(20) { lines.withLock { $0.hasPrefix("ready") } })
+        defer { end(process) }
+        func lines() throws -> [Substring] { String(decoding: try Data(contentsOf: output), as: UTF8.self).split(separator: "\n") }
+        #expect(try withDeadline(20) { try lines().first == "ready" })
         func receiver(_ to: [String], port: Int = port) throws -> SMTPReceiver {
             try SMTPReceiver(
                 .init(server: SMTPSettings(url: "smtp://127.0.0.1:\(port)", security: .off, timeout: 5_000), from: "vyuha@example.org", to: to),
@@ -156,8 +151,8 @@ struct PeerTests {
         try receiver(["a@example.org", "b@example.org"]).deliver(first, Self.entry, shouldContinue: { true })
         let second = try message("x9/2", event: "resolved")
         try receiver(["a@example.org"]).deliver(second, Self.entry, shouldContinue: { true })
-        #expect(withDeadline(10) { lines.withLock { $0.split(separator: "\n").count == 3 } })
-        let mails = try lines.withLock { $0 }.split(separator: "\n").dropFirst().map { try JSONValue.parse(String($0)) }
+        #expect(try withDeadline(10) { try lines().count == 3 })
+        let mails = try lines().dropFirst().map { try JSONValue.parse(String($0)) }
         #expect(mails[0]["subject"]?.string == "[critical] " + first.title)
         #expect(mails[0]["to"]?.array?.compactMap(\.string) == ["a@example.org", "b@example.org"])
         #expect(mails[0]["id"]?.string == "<x9.1.taxi@example.org>")

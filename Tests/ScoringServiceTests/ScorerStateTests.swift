@@ -243,24 +243,6 @@ struct ScorerStateTests {
         #expect(known.count == 0 && copy.count == 0)
     }
 
-    @Test("what a stream processor sends again after a crash is no news, after a snapshot neither")
-    func repeatedRecords() throws {
-        var known = AnomalousEntities(limit: 16)
-        // Two feature sets see the same raw record; then those from 5 on come once more.
-        let first = [0, 0, 1, 2, 5, 6, 6, 7].map { known.isNews($0) }
-        #expect(first.allSatisfy { $0 })
-        var writer = StateWriter()
-        known.write(whole: false, into: &writer)
-        var copy = AnomalousEntities(limit: 16)
-        var reader = StateReader(writer.bytes)
-        try copy.read(from: &reader)
-        for state in [known, copy] {
-            var state = state
-            let again = [5, 6, 6, 7, 8].map { state.isNews($0) }
-            #expect(again == [false, false, false, true, true])
-        }
-    }
-
     @Test("a former owner decides nothing any more")
     func fenced() throws {
         let server = try RedisServer(appendOnly: false)

@@ -13,18 +13,8 @@ struct AnomalousEntities {
     /// Whether the next snapshot must replace what was stored.
     private var isNew = true
     private let limit: Int
-    /// The newest record of `<uc>.events` that a record came from.
-    private var newest: Int64 = -1
 
     init(limit: Int) { self.limit = max(limit, 8) }
-
-    /// Whether a record from the raw record at `offset` says something new; false of what a stream processor sends again after a crash, whose
-    /// older words must not end what began since.
-    mutating func isNews(_ offset: Int64) -> Bool {
-        guard offset >= newest else { return false }
-        newest = offset
-        return true
-    }
 
     var count: Int { members.count }
 
@@ -69,12 +59,11 @@ struct AnomalousEntities {
 
     // MARK: Snapshots
 
-    /// All, or what changed since the last call. Layout: the newest raw record, whether the rest replaces what was before, then keys and their
-    /// offsets; -1 for an anomaly that is over.
+    /// All, or what changed since the last call. Layout: whether it replaces what was before, then keys and their offsets; -1 for an anomaly
+    /// that is over.
     mutating func write(whole: Bool, into writer: inout StateWriter) {
         let replaces = whole || isNew
         let keys = replaces ? Array(members.keys) : Array(changed)
-        writer.write(newest)
         writer.write(replaces)
         writer.write(keys)
         writer.write(keys.map { members[$0] ?? -1 })
@@ -84,7 +73,6 @@ struct AnomalousEntities {
 
     /// Takes in what `write` wrote.
     mutating func read(from reader: inout StateReader) throws(DetectorError) {
-        newest = try reader.int64()
         if try reader.flag() { members.removeAll() }
         let keys = try reader.uint64s()
         let offsets = try reader.int64s()

@@ -1,8 +1,8 @@
 import Detectors
 import StateStore
 
-/// What the scorer knows about one partition: which model version scores each feature set from here on, what learning models remember, and
-/// which entities are anomalous.
+/// What the scorer knows about one partition: which model version scores each feature set from here on, what learning models remember, which
+/// entities are anomalous, and what it has seen.
 ///
 /// A swap is a decision of the clock: it is on record with its offset before anything is scored by the new version, so a replay uses the
 /// same version for the same record.
@@ -16,6 +16,7 @@ final class ScorerState: PartitionStateful {
     private var versions: [Int64]
     private let shared: SharedLanes
     @exclusivity(unchecked) var anomalous: AnomalousEntities
+    @exclusivity(unchecked) var repetitions = Repetitions()
 
     init(_ library: ModelLibrary, shared: SharedLanes, entityLimit: Int) {
         self.library = library
@@ -51,11 +52,11 @@ final class ScorerState: PartitionStateful {
         return newest > generation ? newest : nil
     }
 
-    /// Layout, after its version: generation, versions by set, for each set whether it has states, with `EntityStates.write`, and
-    /// `AnomalousEntities.write`.
+    /// Layout, after its version: generation, versions by set, for each set whether it has states, with `EntityStates.write`, then
+    /// `AnomalousEntities.write` and `Repetitions.write`.
     func write(whole: Bool) -> [UInt8] {
         var writer = StateWriter()
-        writer.write(UInt8(3))
+        writer.write(UInt8(4))
         writer.write(generation)
         writer.write(versions)
         for lane in lanes {
@@ -63,13 +64,14 @@ final class ScorerState: PartitionStateful {
             lane?.states?.write(whole: whole, into: &writer)
         }
         anomalous.write(whole: whole, into: &writer)
+        repetitions.write(into: &writer)
         return writer.bytes
     }
 
     func restore(_ parts: [[UInt8]]) throws {
         for part in parts {
             var reader = StateReader(part)
-            try reader.version(3, of: "scorer's state")
+            try reader.version(4, of: "scorer's state")
             generation = try reader.int64()
             let stored = try reader.int64s()
             guard stored.count == lanes.count else { throw reader.damaged("the feature sets are others") }
@@ -84,6 +86,7 @@ final class ScorerState: PartitionStateful {
                 try lane?.states?.read(from: &reader)
             }
             try anomalous.read(from: &reader)
+            try repetitions.read(from: &reader)
             try reader.finish()
         }
     }

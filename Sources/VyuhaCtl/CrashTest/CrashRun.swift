@@ -60,7 +60,6 @@ final class CrashRun {
         defer { watcher.forget(pid) }
         var ended = false
         defer { if !ended { ChildProcess.signal(pid, SIGKILL) } }
-        defer { _ = try? redis.command("CLIENT", "UNPAUSE") }
         // Everybody has worked before anybody is disturbed.
         let deadline = Clock.monotonicSeconds + Disturber.recoveryLimit
         while !ServicePlan.consumers.allSatisfy({ (watch.committed[$0] ?? [:]).values.contains { $0 > 0 } }) {

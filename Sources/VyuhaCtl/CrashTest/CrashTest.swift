@@ -70,7 +70,7 @@ final class CrashTest {
         func newRun(_ facts: RunFacts) throws -> CrashRun {
             try CrashRun(
                 facts, kafka: kafka, redis: redis,
-                fleet: Fleet(plan(facts), watcher, isStatic: settings.isInPlace, delivery: settings.delivery),
+                fleet: Fleet(plan(facts), watcher, redisPort: redis.settings.port, isStatic: settings.isInPlace, delivery: settings.delivery),
                 record: try settings.record.map { try recordFolder($0, facts) }, say: say, isStopped: { [unowned self] in noticeSignals() })
         }
         say("Disturbed run: \(settings.disturbances) disturbances, seed \(settings.seed), \(settings.delivery), \(Int(settings.rate)) events/s.")

@@ -6,9 +6,9 @@ enum Disturbance: String, Sendable {
     case scaleUp = "scale-up"
     /// One replica is asked to leave (SIGTERM).
     case scaleDown = "scale-down"
-    /// A replica stands still for longer than its session (SIGSTOP, then SIGCONT), the stream processor's in the middle of storing its state:
-    /// when it wakes up its partitions have other owners, and what it still had in mind must have no effect. To show whether it had one, the
-    /// other replicas are killed as soon as it is awake, so that what is stored now is what the next owners read.
+    /// A replica stands still for longer than its session (SIGSTOP, then SIGCONT) while it stores state, and what it had sent to Redis arrives
+    /// when it wakes up: its partitions have other owners then, and the write must have no effect. To show whether it had one, the other
+    /// replicas are killed as soon as it is awake, so that what is stored now is what the next owners read.
     case freeze
 }
 

@@ -8,9 +8,7 @@ struct Disturber {
     static let recoveryLimit = 180.0
     /// How long a frozen replica stands still, seconds: longer than a session of 6 s and than the embedded broker takes to notice.
     private static let freeze = 16.0
-    /// The service whose state is stored in Redis.
-    private static let stateful = "stream-processor"
-    /// How long Redis takes no writes before the replica is frozen, seconds: longer than the interval of snapshots in a fleet.
+    /// How long what the replica sends to Redis is held before it is frozen, seconds: longer than the interval of snapshots in a fleet.
     private static let hold = 1.0
     /// Seconds between the end of a freeze and the kill of the other replicas: enough for what the frozen one was about to store.
     private static let aftermath = 1.0
@@ -22,7 +20,7 @@ struct Disturber {
     private static let patience = 30.0
 
     private enum Phase {
-        /// Redis is held; the replica is about to be frozen.
+        /// What the replica sends to Redis is held; it is about to be frozen.
         case holding(until: Double)
         case frozen(until: Double)
         case pause(until: Double)
@@ -73,10 +71,9 @@ struct Disturber {
             case .pause(let end) where now >= end:
                 courses[index].began = now
                 courses[index].phase = .settling(until: now + Self.markAfter)
-                try disturb(&courses[index], fleet, redis, now)
+                try disturb(&courses[index], fleet, now)
             case .holding(let end) where now >= end:
-                courses[index].name = fleet.freeze(service, choice: courses[index].steps.first?.choice ?? 0)
-                if service == Self.stateful { _ = try redis.command("CLIENT", "UNPAUSE") }
+                fleet.freeze(service)
                 courses[index].phase = .frozen(until: now + Self.freeze)
             case .frozen(let end) where now >= end:
                 try awaken(service, fleet, redis, now)
@@ -106,29 +103,25 @@ struct Disturber {
     }
 
     /// Which offset the stored state of each partition covers; -1 where there is none.
-    private func storedOffsets(_ redis: RedisClient) throws -> [Int64] {
+    private func storedOffsets(of service: String, _ redis: RedisClient) throws -> [Int64] {
         var questions = RedisPipeline()
         for partition in 0..<Int32(partitions) {
-            questions.append("HGET", keys.stateSnapshot(service: Self.stateful, partition: partition), "offset")
+            questions.append("HGET", keys.stateSnapshot(service: service, partition: partition), "offset")
         }
         return try redis.run(questions).map { $0.bytes.flatMap { Int64(String(decoding: $0, as: UTF8.self)) } ?? -1 }
     }
 
-    /// Ends a freeze and looks closely at what the replica that wakes up does to the stored state: it never covers less than it did, unless a
-    /// former owner writes over what the present one has stored. Then the others are killed.
+    /// Lets what was held arrive, ends the freeze, and looks closely at the stored state: it never covers less than it did, unless a former owner
+    /// writes over what the present one has stored. Then the others are killed.
     private mutating func awaken(_ service: String, _ fleet: Fleet, _ redis: RedisClient, _ now: Double) throws {
-        guard service == Self.stateful else {
-            fleet.thaw(service)
-            return fleet.killOthers(service, now: now)
-        }
-        var highest = try storedOffsets(redis)
+        var highest = try storedOffsets(of: service, redis)
         fleet.thaw(service)
         let end = Clock.monotonicSeconds + Self.aftermath
         while Clock.monotonicSeconds < end {
-            for (partition, offset) in try storedOffsets(redis).enumerated() {
+            for (partition, offset) in try storedOffsets(of: service, redis).enumerated() {
                 if offset < highest[partition] {
                     setBacks.append(
-                        "state: lost, partition \(partition) was stored up to \(highest[partition]) and then by a former owner up to \(offset)")
+                        "state: lost, \(service)'s partition \(partition) was stored up to \(highest[partition]) and then by a former owner up to \(offset)")
                 }
                 highest[partition] = offset
             }
@@ -137,7 +130,7 @@ struct Disturber {
         fleet.killOthers(service, now: now)
     }
 
-    private func disturb(_ course: inout Course, _ fleet: Fleet, _ redis: RedisClient, _ now: Double) throws {
+    private func disturb(_ course: inout Course, _ fleet: Fleet, _ now: Double) throws {
         guard let step = course.steps.first else { return }
         switch step.disturbance {
         case .kill: course.name = fleet.kill(course.service, choice: step.choice, now: now)
@@ -146,11 +139,9 @@ struct Disturber {
             try fleet.start(course.service)
         case .scaleDown: course.name = fleet.leave(course.service, choice: step.choice)
         case .freeze:
-            // A snapshot of many partitions is stored one after another. While Redis takes no writes every replica comes to stand in the middle
-            // of that, its offsets committed: the one that is frozen there has the rest of its partitions still in mind.
-            let isStateful = course.service == Self.stateful
-            if isStateful { _ = try redis.command("CLIENT", "PAUSE", "60000", "WRITE") }
-            course.phase = .holding(until: isStateful ? now + Self.hold : now)
+            // The replica comes to stand where it stores state, its offsets committed, and that write arrives only when others own its partitions.
+            course.name = fleet.hold(course.service, choice: step.choice)
+            course.phase = .holding(until: now + Self.hold)
         }
     }
 }

@@ -7,6 +7,8 @@ final class Fleet {
         let service: String
         let number: Int
         var pid: pid_t
+        /// Between it and Redis; nil where nothing freezes.
+        let relay: Relay?
         /// Its end is our doing.
         var isEnding = false
         var isFrozen = false
@@ -19,6 +21,7 @@ final class Fleet {
     /// Static membership: a replica that is started again takes its partitions back at once.
     private let isStatic: Bool
     private let delivery: String
+    private let redisPort: Int
     /// Seconds after which a killed replica is started again. Dynamic members of the embedded broker must outlast the dead one's session:
     /// it can make a dead member the leader of its group, and waits for it for ever once another has joined.
     private var restartAfter: Double { plan.isEmbedded && !isStatic ? 8 : 0.3 }
@@ -26,11 +29,13 @@ final class Fleet {
     /// Killed replicas and when they come back, monotonic seconds.
     private var due: [(service: String, number: Int, at: Double)] = []
 
-    init(_ plan: ServicePlan, _ watcher: ProcessGuard, isStatic: Bool, delivery: String) {
+    /// - Parameter redisPort: on the loopback address.
+    init(_ plan: ServicePlan, _ watcher: ProcessGuard, redisPort: Int, isStatic: Bool, delivery: String) {
         self.plan = plan
         self.watcher = watcher
         self.isStatic = isStatic
         self.delivery = delivery
+        self.redisPort = redisPort
     }
 
     /// Replicas that work now.
@@ -54,14 +59,17 @@ final class Fleet {
         environment["VYUHA_SNAPSHOT_INTERVAL"] = environment["VYUHA_SNAPSHOT_INTERVAL"] ?? "300ms"
         // What the clock decides would differ between the runs: their clocks do.
         environment["VYUHA_IDLE_TIMEOUT"] = "24h"
-        if ["stream-processor", "scoring-service"].contains(service) { environment["VYUHA_DELIVERY"] = delivery }
+        let isStateful = ["stream-processor", "scoring-service"].contains(service)
+        if isStateful { environment["VYUHA_DELIVERY"] = delivery }
+        let relay = isStateful && !isStatic ? try Relay(to: redisPort) : nil
+        if let relay { environment["REDIS_URL"] = "redis://127.0.0.1:\(relay.port)" }
         if isStatic { environment["VYUHA_INSTANCE_ID"] = "\(service)-\(number)" }
         let command = ChildCommand(
             executable: try Executables.sibling(service), environment: environment,
             log: plan.logs.map { "\($0)/\(plan.facts.name)-\(service)-\(number).log" })
         let pid = try ChildProcess.spawn(command)
         watcher.watch(pid)
-        replicas.append(Replica(service: service, number: number, pid: pid))
+        replicas.append(Replica(service: service, number: number, pid: pid, relay: relay))
     }
 
     /// - Returns: the replica's name.
@@ -80,12 +88,18 @@ final class Fleet {
         return name(index)
     }
 
-    func freeze(_ service: String, choice: Int) -> String {
+    /// What one replica sends to Redis waits from now on, and so does the replica when it needs an answer.
+    func hold(_ service: String, choice: Int) -> String {
         guard let index = pick(service, choice) else { return service }
         for other in replicas.indices where replicas[other].service == service { replicas[other].wasFrozen = other == index }
         replicas[index].isFrozen = true
-        ChildProcess.signal(replicas[index].pid, SIGSTOP)
+        replicas[index].relay?.hold()
         return name(index)
+    }
+
+    /// Freezes the replica that is held.
+    func freeze(_ service: String) {
+        for replica in replicas where replica.service == service && replica.isFrozen { ChildProcess.signal(replica.pid, SIGSTOP) }
     }
 
     /// Kills every working replica except those that were frozen.
@@ -97,9 +111,11 @@ final class Fleet {
         }
     }
 
+    /// What was held arrives, and then its sender wakes up.
     func thaw(_ service: String) {
         for index in replicas.indices where replicas[index].service == service && replicas[index].isFrozen {
             replicas[index].isFrozen = false
+            replicas[index].relay?.release()
             ChildProcess.signal(replicas[index].pid, SIGCONT)
         }
     }
@@ -122,6 +138,7 @@ final class Fleet {
             let name = name(index)
             let ended = replicas.remove(at: index)
             watcher.forget(ended.pid)
+            ended.relay?.close()
             if !ended.isEnding { throw CommandError("\(name) ended \(exit.words) without having been disturbed.") }
         }
         for (service, number, _) in due.filter({ $0.at <= now }) { try start(service, number: number) }
@@ -132,6 +149,7 @@ final class Fleet {
     func stop() {
         for index in replicas.indices {
             replicas[index].isEnding = true
+            replicas[index].relay?.release()
             ChildProcess.signal(replicas[index].pid, SIGCONT)
             ChildProcess.signal(replicas[index].pid, SIGTERM)
         }
@@ -141,6 +159,7 @@ final class Fleet {
             replicas.removeAll { replica in
                 guard ChildProcess.reap(replica.pid) != nil else { return false }
                 watcher.forget(replica.pid)
+                replica.relay?.close()
                 return true
             }
             if !isKilled, Clock.monotonicSeconds > deadline {
