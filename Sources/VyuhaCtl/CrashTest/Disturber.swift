@@ -121,7 +121,8 @@ struct Disturber {
             for (partition, offset) in try storedOffsets(of: service, redis).enumerated() {
                 if offset < highest[partition] {
                     setBacks.append(
-                        "state: lost, \(service)'s partition \(partition) was stored up to \(highest[partition]) and then by a former owner up to \(offset)")
+                        "state: lost, \(service)'s partition \(partition) was stored up to \(highest[partition]), then by a former owner up to "
+                            + "\(offset)")
                 }
                 highest[partition] = offset
             }
