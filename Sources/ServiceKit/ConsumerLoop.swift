@@ -353,6 +353,7 @@ public final class ConsumerLoop {
             guard let offset = settled.removeValue(forKey: place) else { continue }
             try owner.committed(place, offset)
         }
+        if leaving != nil { try owner.finishStoring() }
     }
 
     /// The next partition in order of which something was committed since its state was stored.

@@ -14,8 +14,10 @@ public protocol PartitionOwner: AnyObject {
     func take(_ committed: [PartitionOffset]) throws -> [PartitionOffset]
     /// What is stored with a committed offset, for the next owner: comes back in `take`.
     func metadata(of partition: TopicPartition, at offset: Int64) -> String?
-    /// The offset is committed and every effect before it is durable: the moment to store the partition's state.
+    /// The offset is committed and every effect before it is durable: the moment to store the partition's state, or to begin with it.
     func committed(_ partition: TopicPartition, _ offset: Int64) throws
+    /// Returns when what `committed` began is stored, as it must be before partitions leave.
+    func finishStoring() throws
     /// The partitions belong to somebody else.
     func left(_ partitions: [TopicPartition])
     /// Called between batches, at least every poll timeout: what wall-clock time decides.

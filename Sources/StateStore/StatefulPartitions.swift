@@ -72,6 +72,9 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     private let service: Service
     private let client: RedisClient
     private let store: StateStore
+    private let writer: SnapshotWriter
+    /// Whether the writer has a snapshot whose outcome is not known.
+    private var isStoring = false
     private let make: (Int32) -> State
     /// Carries out an advance of event time and makes its effects durable; `silently` when they already are.
     private let advance: (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
@@ -86,12 +89,13 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     ///   - interval: seconds between two snapshots of a partition.
     ///   - idleAfter: milliseconds without a record after which a partition counts as idle.
     public init(
-        _ service: Service, redis: RedisSettings, store: (RedisClient) -> StateStore, interval: Double, idleAfter: Int64,
+        _ service: Service, redis: RedisSettings, store: @escaping @Sendable (RedisClient) -> StateStore, interval: Double, idleAfter: Int64,
         make: @escaping (Int32) -> State, advance: @escaping (OwnedPartition<State>, _ to: Int64, _ silently: Bool) throws -> Void
     ) {
         self.service = service
         client = RedisClient(redis)
         self.store = store(client)
+        writer = SnapshotWriter(redis, store)
         self.interval = interval
         self.idleAfter = idleAfter
         self.make = make
@@ -200,38 +204,47 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     }
 
     public func committed(_ partition: TopicPartition, _ offset: Int64) throws {
+        try finishStoring()
         guard let owned = find(partition.partition), owned.isDirty, owned.next == offset else { return }
-        let start = Clock.monotonicSeconds
-        try snapshot(owned, at: offset)
-        snapshotSeconds.observe(Clock.monotonicSeconds - start)
+        store(owned, whole: !(1...Self.partsBeforeWhole).contains(owned.parts))
     }
 
-    private func snapshot(_ owned: OwnedPartition<State>, at offset: Int64) throws {
-        do throws(RedisError) {
-            var answer = StateStore.Answer.wantsWhole
-            if (1...Self.partsBeforeWhole).contains(owned.parts) { answer = try save(owned, at: offset, whole: false) }
-            if answer == .wantsWhole { answer = try save(owned, at: offset, whole: true) }
-            if answer == .fenced {
-                service.log.warning("a snapshot was refused: the partition has another owner", ["partition": owned.partition])
-            }
-        } catch {
+    private func store(_ owned: OwnedPartition<State>, whole: Bool) {
+        writer.begin(.init(token: owned.token, offset: owned.next, isWhole: whole, state: owned.state.write(whole: whole)))
+        isStoring = true
+        owned.isDirty = false
+    }
+
+    public func finishStoring() throws {
+        while isStoring {
+            let outcome = writer.wait()
+            isStoring = false
+            // Who took the partition anew meanwhile has read what was stored by then.
+            guard let owned = find(outcome.snapshot.token.partition), owned.token == outcome.snapshot.token else { return }
+            try note(outcome, of: owned)
+        }
+    }
+
+    private func note(_ outcome: SnapshotWriter.Outcome, of owned: OwnedPartition<State>) throws {
+        switch outcome.answer {
+        case .success(.stored):
+            owned.parts = outcome.snapshot.isWhole ? 1 : owned.parts + 1
+            snapshots.add()
+            snapshotBytes.add(outcome.snapshot.state.count)
+            snapshotSeconds.observe(outcome.seconds)
+            return
+        case .success(.fenced):
+            service.log.warning("a snapshot was refused: the partition has another owner", ["partition": owned.partition])
+        case .success(.wantsWhole):
+            // Where more was applied since, the next snapshot is the whole one.
+            if owned.next == outcome.snapshot.offset { return store(owned, whole: true) }
+        case .failure(let error):
             guard error.isRetryable else { throw error }
-            // What was written down as changes must come again, so the next snapshot is a whole one.
-            owned.parts = 0
             service.log.warning("a snapshot waits because Redis does not take it", ["partition": owned.partition, "error": "\(error)"])
         }
-    }
-
-    private func save(_ owned: OwnedPartition<State>, at offset: Int64, whole: Bool) throws(RedisError) -> StateStore.Answer {
-        let bytes = owned.state.write(whole: whole)
-        let answer = try store.save(owned.token, offset: offset, isWhole: whole, bytes)
-        if answer == .stored {
-            owned.parts = whole ? 1 : owned.parts + 1
-            owned.isDirty = false
-            snapshots.add()
-            snapshotBytes.add(bytes.count)
-        }
-        return answer
+        // What was written down as changes must come again.
+        owned.parts = 0
+        owned.isDirty = true
     }
 
     public func left(_ partitions: [TopicPartition]) {
@@ -253,6 +266,8 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     /// Puts a decision of the clock on record for the place where the partition stands, and carries it out.
     /// - Returns: false where somebody else has the partition; nothing was done then.
     public func decide(_ owned: OwnedPartition<State>, _ time: Int64) throws -> Bool {
+        // A snapshot without the decision must not take it off the record.
+        try finishStoring()
         let decision = StateStore.Advance(offset: owned.next, time: time)
         let answer = try retrying { _ throws(RedisError) in try self.store.journal(owned.token, decision) }
         guard answer == .stored else { return false }

@@ -61,7 +61,10 @@ private final class Scorer {
         try partitions.take([PartitionOffset(place, committed)])[0].offset
     }
 
-    func commit(_ offset: Int64) throws { try partitions.committed(place, offset) }
+    func commit(_ offset: Int64) throws {
+        try partitions.committed(place, offset)
+        try partitions.finishStoring()
+    }
 
     /// - Returns: version and score of each record that has an effect, by offset.
     func score(_ offsets: Range<Int64>, batch: Int64 = 7) throws -> [Int64: Outcome] {

@@ -95,6 +95,7 @@ import Testing
         }
         func metadata(of partition: TopicPartition, at offset: Int64) -> String? { nil }
         func committed(_ partition: TopicPartition, _ offset: Int64) { stored.withLock { $0.append((partition.partition, offset)) } }
+        func finishStoring() {}
         func left(_ partitions: [TopicPartition]) {}
         func tick() {}
     }

@@ -62,6 +62,7 @@ import Testing
             partitions.applied(owned, offset + Int64(index))
         }
         try partitions.committed(place, offset + Int64(keys.count))
+        try partitions.finishStoring()
     }
 
     private func counts(_ partitions: StatefulPartitions<Tally>) -> [UInt8: UInt8] {
@@ -138,6 +139,41 @@ import Testing
         #expect(try begin(committed: 2) == ([PartitionOffset(place, 0)], [:], 1), "whole, but of another kind of state")
         _ = try client.command("FLUSHALL")
         #expect(try begin(committed: 2) == ([PartitionOffset(place, 0)], [:], 1), "gone")
+    }
+
+    @Test("what happens while a snapshot is on its way is in the next one")
+    func onItsWay() throws {
+        let first = try partitions(service())
+        _ = try first.take([PartitionOffset(place, 0)])
+        for offset in 0..<50 as Range<Int64> {
+            let owned = try #require(try first.state(of: 0, at: offset))
+            owned.state.add(UInt8(offset % 7))
+            first.applied(owned, offset)
+            // Not waited for.
+            try first.committed(place, offset + 1)
+        }
+        try first.finishStoring()
+        let second = try partitions(service())
+        #expect(try second.take([PartitionOffset(place, 50)])[0].offset == 50)
+        #expect(counts(second) == counts(first))
+        #expect(counts(second).values.reduce(0, +) == 50)
+    }
+
+    @Test("a decision of the clock stays on record when a snapshot without it is on its way")
+    func decision() throws {
+        let first = try partitions(service())
+        _ = try first.take([PartitionOffset(place, 0)])
+        let owned = try #require(try first.state(of: 0, at: 0))
+        owned.state.add(1)
+        first.applied(owned, 0)
+        // The writer has to connect first, so a decision that does not wait would be there before the snapshot.
+        try first.committed(place, 1)
+        #expect(try first.decide(owned, 12_345))
+        try first.finishStoring()
+        let store = StateStore(RedisClient(try RedisSettings(url: server.url)), keys: keys, service: "s")
+        let snapshot = try #require(try store.take(0).snapshot)
+        #expect(snapshot.offset == 1)
+        #expect(snapshot.advances == [StateStore.Advance(offset: 1, time: 12_345)])
     }
 
     @Test("state that was built with another number of partitions is refused, with a sentence that names both and what to do")

@@ -83,12 +83,12 @@ extension PartitionCore {
         out.put(UInt64(slot))
         out.put(table.words[block + EntityTable.Word.length])
         table.appendKey(slot, to: &out.bytes)
-        for i in EntityTable.Word.lastSeen..<table.stride { out.put(table.words[block + i]) }
-        for window in windows { window.write(table.words, block, &out) }
-        for rolling in rolling where rolling.isNeeded {
-            let rows = slot < rolling.rows.count ? rolling.rows[slot] : []
+        out.put(table.words[(block + EntityTable.Word.lastSeen)..<(block + table.stride)])
+        for i in windows.indices { windows[i].write(table.words, block, &out) }
+        for i in rolling.indices where rolling[i].isNeeded {
+            let rows = slot < rolling[i].rows.count ? rolling[i].rows[slot] : []
             out.put(UInt64(rows.count))
-            for value in rows { out.put(value.bitPattern) }
+            out.put(rows)
         }
     }
 
@@ -195,7 +195,9 @@ extension WindowSet {
 
     private func write(_ pane: Int, _ out: inout ByteWriter) {
         let contents = pool.contents(pane)
-        for (i, word) in contents.words.enumerated() where i != PaneLayout.Word.links { out.put(word) }
+        let links = contents.words.startIndex + PaneLayout.Word.links
+        out.put(contents.words[..<links])
+        out.put(contents.words[(links + 1)...])
         for sketch in contents.quantiles {
             out.put(UInt64(sketch.bins.count))
             for bin in sketch.bins { out.put(UInt64(bitPattern: bin)) }
@@ -262,6 +264,10 @@ struct ByteWriter {
 
     @inline(__always)
     mutating func put(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+
+    /// At once, as they lie in memory: this package's hosts (x86-64, arm64) are little-endian.
+    mutating func put(_ words: ArraySlice<UInt64>) { words.withUnsafeBytes { bytes.append(contentsOf: $0) } }
+    mutating func put(_ values: [Double]) { values.withUnsafeBytes { bytes.append(contentsOf: $0) } }
 }
 
 /// Takes them back, and never reads beyond the end.
