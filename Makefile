@@ -54,7 +54,7 @@ deploy-test:
 
 crash-test: setup
 	$(SWIFT) build $(RELEASE) $(if $(SWIFT_FLAGS),--scratch-path .build/flagged $(SWIFT_FLAGS))
-	.build/$(if $(SWIFT_FLAGS),flagged/)release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash $(CRASH_FLAGS)
+	.build/$(if $(SWIFT_FLAGS),flagged/)release/vyuhactl crash-test --use-case Tests/Tools/SuiteTests/Definitions/crash $(CRASH_FLAGS)
 
 crash-test-exactly-once: build
 	services/scripts/crash-test/exactly-once.sh $(CRASH_FLAGS)

@@ -1,97 +1,123 @@
 // swift-tools-version: 6.2
-// Layers, top to bottom; a target may depend on its own layer or on one below it, never on one above.
-// Tests/ArchitectureTests checks this against `swift package dump-package`.
+// A layer is a folder: Sources/<Layer>/<Target>, Tests/<Layer>/<Target>Tests. A target may depend on its own layer or on one below it, never on
+// one above; Tests/ArchitectureTests checks this against `swift package dump-package`.
 import PackageDescription
 
 /// CI turns every warning into an error; a developer's build stays usable on a newer compiler.
 let strict: [SwiftSetting] = Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
 let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)] + strict
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+/// Lowest first.
+enum Layer: String {
+    /// Debian packages, no logic of ours beyond a typed shim.
+    case c = "C"
+    /// Pure: no I/O, no clock. JSON is here because it is a function of its bytes, as BLAS would be.
+    case core = "Core"
+    /// The only importers of C with I/O.
+    case bridges = "Bridges"
+    /// What every service stands on.
+    case kit = "Kit"
+    case domain = "Domain"
+    /// Executables, a pod each. None imports another.
+    case services = "Services"
+    /// Executables for people: operations, and what measures the others from outside.
+    case tools = "Tools"
+
+    func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+        .target(name: name, dependencies: dependencies, path: path(name), swiftSettings: swift)
+    }
+
+    func executable(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+        .executableTarget(name: name, dependencies: dependencies, path: path(name), swiftSettings: swift)
+    }
+
+    func system(_ name: String, _ pkgConfig: String, apt: String) -> Target {
+        .systemLibrary(name: name, path: path(name), pkgConfig: pkgConfig, providers: [.apt([apt])])
+    }
+
+    func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+        .testTarget(
+            name: name + "Tests", dependencies: dependencies, path: "Tests/\(rawValue)/\(name)Tests", exclude: exclude, swiftSettings: swift)
+    }
+
+    private func path(_ name: String) -> String { "Sources/\(rawValue)/\(name)" }
 }
 
-func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
-}
-
-func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: swift)
-}
-
-// MARK: Layer 0: C. Debian packages, no logic of ours beyond a typed shim.
 let c: [Target] = [
-    .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
-    .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
-    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+    Layer.c.system("CRDKafka", "rdkafka", apt: "librdkafka-dev"),
+    Layer.c.system("CHiredis", "hiredis", apt: "libhiredis-dev"),
+    Layer.c.system("CCurl", "libcurl", apt: "libcurl4-openssl-dev"),
+    Layer.c.system("CYAML", "yaml-0.1", apt: "libyaml-dev"),
+    Layer.c.system("CMicroHTTPD", "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    Layer.c.system("CZlib", "zlib", apt: "zlib1g-dev"),
+    Layer.c.system("CPQ", "libpq", apt: "libpq-dev"),
+    .target(name: "CSimdJSON", path: "Sources/C/CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 ]
 
-// MARK: Layer 1: pure. No I/O, no clock. JSON is here because it is a function of its bytes, as BLAS would be.
-let pure: [Target] = [
-    library("JSON", ["CSimdJSON"]),
-    library("Contracts", ["JSON"]),
-    library("Features", ["Contracts", "JSON"]),
-    library("Detectors", ["JSON"]),
-    library("Simulation"),
-    library("Alerting", ["JSON"]),
-    library("Quality", ["JSON"]),
+let core: [Target] = [
+    Layer.core.library("JSON", ["CSimdJSON"]),
+    Layer.core.library("Contracts", ["JSON"]),
+    Layer.core.library("Features", ["Contracts", "JSON"]),
+    Layer.core.library("Detectors", ["JSON"]),
+    Layer.core.library("Simulation"),
+    Layer.core.library("Alerting", ["JSON"]),
+    Layer.core.library("Quality", ["JSON"]),
 ]
 
-// MARK: Layer 2: bridges, the only importers of C with I/O, and the kit that every service stands on.
 let bridges: [Target] = [
-    library("KafkaClient", ["CRDKafka"]),
-    library("RedisClient", ["CHiredis"]),
-    library("HTTPClient", ["CCurl"]),
-    library("PostgresClient", ["CPQ"]),
-    library("HTTPServer", ["CMicroHTTPD"]),
-    library("YAMLReader", ["CYAML"]),
-    library("CSVReader", ["CZlib"]),
-    library("Compression", ["CZlib"]),
-    library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient"]),
+    Layer.bridges.library("KafkaClient", ["CRDKafka"]),
+    Layer.bridges.library("RedisClient", ["CHiredis"]),
+    Layer.bridges.library("HTTPClient", ["CCurl"]),
+    Layer.bridges.library("PostgresClient", ["CPQ"]),
+    Layer.bridges.library("HTTPServer", ["CMicroHTTPD"]),
+    Layer.bridges.library("YAMLReader", ["CYAML"]),
+    Layer.bridges.library("CSVReader", ["CZlib"]),
+    Layer.bridges.library("Compression", ["CZlib"]),
 ]
 
-// MARK: Layer 3: domain.
+let kit: [Target] = [
+    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient"]),
+    Layer.kit.library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
+]
+
 let domain: [Target] = [
-    library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit"]),
-    library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
-    library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
-    library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
-    library("ModelRegistry", ["RedisClient", "Contracts", "JSON"]),
+    Layer.domain.library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit"]),
+    Layer.domain.library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
+    Layer.domain.library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
+    Layer.domain.library("ModelRegistry", ["RedisClient", "Contracts"]),
 ]
 
-// MARK: Layer 4: executables, a pod each. None imports another.
 let services: [Target] = [
-    service(
+    Layer.services.executable(
         "Producer",
         [
             "UseCases", "Features", "Simulation", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
             "ServiceKit", "Contracts", "JSON",
         ]),
-    service("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
-    service("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
-    service(
+    Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),
+    Layer.services.executable(
         "ScoringService",
         [
             "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient",
             "KafkaClient",
             "ServiceKit", "Contracts", "JSON",
         ]),
-    service("AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
-    service("Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "ServiceKit", "Contracts", "JSON"]),
-    service(
+    Layer.services.executable(
+        "AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    Layer.services.executable(
+        "Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON"]),
+]
+
+let tools: [Target] = [
+    Layer.tools.executable(
         "VyuhaCtl",
         [
             "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
             "RedisClient",
             "KafkaClient", "ServiceKit", "Contracts", "JSON",
         ]),
-    // Measures the others from outside, as their users see them.
-    service(
+    Layer.tools.executable(
         "Benchmarks",
         [
             "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer",
@@ -101,43 +127,52 @@ let services: [Target] = [
 ]
 
 let checks: [Target] = [
-    tests("Architecture", ["JSON"]),
-    tests("JSON", ["JSON"]),
-    tests("Contracts", ["Contracts", "JSON"]),
-    tests("Features", ["Features", "Contracts", "JSON"]),
-    tests("Detectors", ["Detectors", "JSON"]),
-    tests("Simulation", ["Simulation"]),
-    tests("Alerting", ["Alerting"]),
-    tests("Quality", ["Quality"]),
-    tests("KafkaClient", ["KafkaClient"]),
-    tests("RedisClient", ["RedisClient", "TestSupport"]),
-    tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
-    tests("YAMLReader", ["YAMLReader"]),
-    tests("CSVReader", ["CSVReader"]),
-    tests("Compression", ["Compression"]),
-    tests("ServiceKit", ["ServiceKit", "KafkaClient", "RedisClient", "TestSupport"]),
-    tests("UseCases", ["UseCases", "Features", "Detectors", "JSON"]),
-    tests("FeatureStore", ["FeatureStore", "TestSupport"]),
-    tests("StateStore", ["StateStore", "TestSupport"]),
-    tests("ModelRegistry", ["ModelRegistry", "TestSupport"]),
-    tests(
+    .testTarget(
+        name: "ArchitectureTests", dependencies: ["JSON", "TestSupport"], path: "Tests/ArchitectureTests", swiftSettings: swift),
+    Layer.core.tests("JSON", ["JSON"]),
+    Layer.core.tests("Contracts", ["Contracts"]),
+    Layer.core.tests("Features", ["Features", "Contracts", "JSON"]),
+    Layer.core.tests("Detectors", ["Detectors", "JSON"]),
+    Layer.core.tests("Simulation", ["Simulation"]),
+    Layer.core.tests("Alerting", ["Alerting", "JSON"]),
+    Layer.core.tests("Quality", ["Quality"]),
+    Layer.bridges.tests("KafkaClient", ["KafkaClient"]),
+    Layer.bridges.tests("RedisClient", ["RedisClient", "TestSupport"]),
+    Layer.bridges.tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
+    Layer.bridges.tests("YAMLReader", ["YAMLReader"]),
+    Layer.bridges.tests("CSVReader", ["CSVReader"]),
+    Layer.bridges.tests("Compression", ["Compression"]),
+    Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "TestSupport"]),
+    Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "TestSupport"]),
+    Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
+    Layer.kit.tests("StateStore", ["StateStore", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),
+    Layer.domain.tests("ModelRegistry", ["ModelRegistry", "Contracts", "RedisClient", "TestSupport"]),
+    Layer.services.tests(
         "Producer",
         [
-            "Producer", "UseCases", "Features", "Simulation", "CSVReader", "PostgresClient", "HTTPClient", "KafkaClient", "RedisClient",
-            "ServiceKit", "Contracts", "JSON", "TestSupport",
+            "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "TestSupport",
         ]),
-    tests("StreamProcessor", ["StreamProcessor", "Features"]),
-    tests(
+    Layer.services.tests("StreamProcessor", ["StreamProcessor", "Features"]),
+    Layer.services.tests(
         "ScoringService",
         [
             "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient",
             "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
         ]),
-    tests("AlertSink", ["AlertSink", "TestSupport"]),
-    tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON"]),
-    tests("VyuhaCtl", ["VyuhaCtl", "Quality", "TestSupport"]),
-    tests("Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient", "ServiceKit"], exclude: ["Definitions"]),
-    // A real redis-server of a test's own, and where the built executables are.
+    Layer.services.tests(
+        "AlertSink",
+        [
+            "AlertSink", "UseCases", "Alerting", "AlertStore", "HTTPClient", "HTTPServer", "KafkaClient", "RedisClient", "ServiceKit", "Contracts",
+            "JSON", "TestSupport",
+        ]),
+    Layer.services.tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON", "TestSupport"]),
+    Layer.tools.tests(
+        "VyuhaCtl",
+        ["VyuhaCtl", "UseCases", "Quality", "YAMLReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
+    Layer.tools.tests(
+        "Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient", "ServiceKit"], exclude: ["Definitions"]),
+    // A real redis-server of a test's own, and where the repository and the built executables are.
     .target(name: "TestSupport", dependencies: ["RedisClient", "ServiceKit"], path: "Tests/TestSupport", swiftSettings: swift),
 ]
 
@@ -155,6 +190,6 @@ let package = Package(
         product("vyuhactl", "VyuhaCtl"),
         product("benchmarks", "Benchmarks"),
     ],
-    targets: c + pure + bridges + domain + services + checks,
+    targets: c + core + bridges + kit + domain + services + tools + checks,
     cxxLanguageStandard: .cxx17
 )

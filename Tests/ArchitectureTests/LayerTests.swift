@@ -1,17 +1,12 @@
 import Foundation
 import JSON
+import TestSupport
 import Testing
 
-/// The layers of Package.swift, as the design states them: 0 C, 1 pure, 2 bridges and kit, 3 domain, 4 executables.
-private let layers: [[String]] = [
-    ["CRDKafka", "CHiredis", "CCurl", "CYAML", "CMicroHTTPD", "CZlib", "CPQ", "CSimdJSON"],
-    ["JSON", "Contracts", "Features", "Detectors", "Simulation", "Quality", "Alerting"],
-    ["KafkaClient", "RedisClient", "HTTPClient", "HTTPServer", "PostgresClient", "YAMLReader", "CSVReader", "Compression", "ServiceKit"],
-    ["UseCases", "FeatureStore", "ModelRegistry", "StateStore", "AlertStore"],
-    ["Producer", "StreamProcessor", "FeatureWriter", "ScoringService", "AlertSink", "Trainer", "VyuhaCtl", "Benchmarks"],
-]
+/// The folders of `Sources`, lowest first. A target's layer is the folder that it lies in.
+private let layers = ["C", "Core", "Bridges", "Kit", "Domain", "Services", "Tools"]
 
-private let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+private let root = URL(filePath: repository)
 
 /// `make test` writes this file with `swift package dump-package` before the tests run.
 private let description = root.appending(path: ".build/package.json")
@@ -20,44 +15,67 @@ private let description = root.appending(path: ".build/package.json")
     @Test("every target depends only on its own layer or on a lower one, and no executable on another", .enabled(if: hasDescription))
     func dependenciesPointDown() throws {
         let package = try JSONValue.parse([UInt8](Data(contentsOf: description)))
+        let targets = (package["targets"]?.array ?? []).filter { $0["path"]?.string?.hasPrefix("Sources/") == true }
         var layer: [String: Int] = [:]
-        for (index, names) in layers.enumerated() { for name in names { layer[name] = index } }
-        var seen = 0
-        for target in package["targets"]?.array ?? [] {
-            guard let name = target["name"]?.string, target["type"]?.string != "test", name != "TestSupport" else { continue }
-            let own = try #require(layer[name], "\(name) has no layer: add it to the design's table and to this one.")
-            seen += 1
+        for target in targets {
+            let name = try #require(target["name"]?.string)
+            let path = try #require(target["path"]?.string).split(separator: "/").map(String.init)
+            #expect(path.count == 3 && path[2] == name, "\(name) lies in \(path.joined(separator: "/")), not in Sources/<Layer>/\(name).")
+            let index: Int = try #require(layers.firstIndex(of: path[1]), "\(path[1]) is no layer.")
+            layer[name] = index
+        }
+        let executables = try #require(layers.firstIndex(of: "Services"))
+        for target in targets {
+            guard let name = target["name"]?.string, let own = layer[name] else { continue }
             for dependency in target["dependencies"]?.array ?? [] {
                 guard let other = dependency["byName"]?[0]?.string else { continue }
                 let below = try #require(layer[other])
                 #expect(below <= own, "\(name) depends on \(other), which is above it.")
-                #expect(!(own == 4 && below == 4), "\(name) depends on the executable \(other).")
-                if below == 0 { #expect(own == 2 || name == "JSON", "\(name) imports C; only bridges (and JSON) may.") }
+                #expect(below < executables, "\(name) depends on the executable \(other).")
+                if layers[below] == "C" { #expect(layers[own] == "Bridges" || name == "JSON", "\(name) imports C; only bridges (and JSON) may.") }
             }
         }
-        #expect(seen == layers.joined().count)
+        let folders = try layers.flatMap { try FileManager.default.contentsOfDirectory(atPath: root.appending(path: "Sources/\($0)").path) }
+        #expect(Set(layer.keys) == Set(folders))
     }
 
-    @Test("only the layer of bridges imports C or the clock")
-    func pureTargetsStayPure() throws {
-        for target in layers[1] {
-            for (file, text) in try sources(of: target) {
-                for word in ["import Glibc", "import Foundation", "import Dispatch"] {
-                    #expect(!text.contains(word) || pureExceptions[target] == word, "\(file) says \(word).")
+    @Test("every target imports what it declares and declares what it imports", .enabled(if: hasDescription))
+    func importsAreDeclared() throws {
+        let package = try JSONValue.parse([UInt8](Data(contentsOf: description)))
+        let targets = package["targets"]?.array ?? []
+        let own = Set(targets.compactMap { $0["name"]?.string })
+        for target in targets {
+            guard let name = target["name"]?.string, let path = target["path"]?.string, target["type"]?.string != "system-target" else { continue }
+            var imported: Set<String> = []
+            let folder = root.appending(path: path)
+            for file in try FileManager.default.subpathsOfDirectory(atPath: folder.path) where file.hasSuffix(".swift") {
+                for line in try String(contentsOf: folder.appending(path: file), encoding: .utf8).split(separator: "\n") {
+                    let words = line.split(separator: " ")
+                    guard let place = words.firstIndex(of: "import"), place <= 1, place + 1 < words.count else { continue }
+                    imported.insert(words[place + 1].split(separator: ".").first.map(String.init) ?? "")
                 }
+            }
+            let declared = Set((target["dependencies"]?.array ?? []).compactMap { $0["byName"]?[0]?.string })
+            let undeclared = imported.intersection(own).subtracting(declared)
+            #expect(undeclared.isEmpty, "\(name) imports \(undeclared.sorted()) without declaring it.")
+            #expect(declared.isSubset(of: imported), "\(name) declares \(declared.subtracting(imported).sorted()) and does not import it.")
+        }
+    }
+
+    @Test("the core imports neither C nor the clock")
+    func coreStaysPure() throws {
+        let folder = root.appending(path: "Sources/Core")
+        for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path) where path.hasSuffix(".swift") {
+            let text = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
+            for word in ["import Glibc", "import Foundation", "import Dispatch"] {
+                let isAllowed = word == "import Glibc" && arithmetic.contains { path.hasPrefix($0 + "/") }
+                #expect(!text.contains(word) || isAllowed, "\(path) says \(word).")
             }
         }
     }
 
     /// `log`, `exp` and friends are Glibc's; these targets do arithmetic with them and nothing else.
-    private let pureExceptions = ["Features": "import Glibc", "Detectors": "import Glibc", "Simulation": "import Glibc"]
-
-    private func sources(of target: String) throws -> [(String, String)] {
-        let folder = root.appending(path: "Sources/" + target)
-        return try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".swift") }.map {
-            ($0, try String(contentsOf: folder.appending(path: $0), encoding: .utf8))
-        }
-    }
+    private let arithmetic = ["Features", "Detectors", "Simulation"]
 }
 
 private let hasDescription = FileManager.default.fileExists(atPath: description.path)

@@ -21,6 +21,9 @@ public func withDeadline(_ seconds: Double, _ condition: () throws -> Bool) reth
     }
 }
 
+/// Path of the checkout that the tests were built from.
+public let repository = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+
 /// Path of a built executable beside the tests: `executable(named: "producer")`.
 public func executable(named name: String) throws(TestSupportError) -> String {
     guard let own = realpath("/proc/self/exe", nil) else { throw TestSupportError("The path of this process cannot be read.") }

@@ -152,7 +152,7 @@ def check_compose():
         check("HEALTHCHECK" in stage, f"services/Dockerfile: {name} has no health check.")
         check(name in jobs and jobs[name]["dns_sd_configs"][0]["port"] == port, f"prometheus.yaml does not scrape {name} at {port}.")
         check((ROOT / f"services/{name}/README.md").is_file(), f"services/{name}/README.md is missing.")
-    version = re.search(r'vyuhaVersion = "([^"]+)"', (ROOT / "Sources/ServiceKit/Service.swift").read_text()).group(1)
+    version = re.search(r'vyuhaVersion = "([^"]+)"', (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()).group(1)
     check(f"ARG VERSION={version}\n" in dockerfile, f"services/Dockerfile has another VERSION than {version}.")
     check(f"VYUHA_VERSION={version}\n" in (COMPOSE / ".env").read_text(), f"compose/.env has another VYUHA_VERSION than {version}.")
     variables = set(re.findall(r"^([A-Z_]+)=", (COMPOSE / ".env").read_text(), re.M))

@@ -14,7 +14,7 @@ for fault in COMMIT_FIRST FENCING; do
     mkdir -p "$folder/chain"
     for program in vyuhactl producer trainer feature-writer alert-sink; do cp ".build/release/$program" "$folder/chain/"; done
     cp "$folder/release/stream-processor" "$folder/release/scoring-service" "$folder/chain/"
-    if KAFKA_BOOTSTRAP_SERVERS='' "$folder/chain/vyuhactl" crash-test --use-case Tests/SuiteTests/Definitions/crash "$@" | tee "$folder/output.txt"; then
+    if KAFKA_BOOTSTRAP_SERVERS='' "$folder/chain/vyuhactl" crash-test --use-case Tests/Tools/SuiteTests/Definitions/crash "$@" | tee "$folder/output.txt"; then
         echo "crash-test-can-fail: VYUHA_BROKEN_$fault was not noticed." >&2
         exit 1
     fi

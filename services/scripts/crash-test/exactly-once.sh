@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
-test=(.build/release/vyuhactl crash-test --use-case Tests/SuiteTests/Definitions/crash --recovery in-place)
+test=(.build/release/vyuhactl crash-test --use-case Tests/Tools/SuiteTests/Definitions/crash --recovery in-place)
 export VYUHA_DELIVERY=exactly-once
 if [ -n "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
     exec "${test[@]}" "$@"

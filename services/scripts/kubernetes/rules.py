@@ -17,7 +17,7 @@ NEEDS_REDIS = MAIN | {"train", "retrain", "test-status"}
 
 @cache
 def version() -> str:
-    text = (ROOT / "Sources/ServiceKit/Service.swift").read_text()
+    text = (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()
     return re.search(r'vyuhaVersion = "([^"]+)"', text).group(1)
 
 

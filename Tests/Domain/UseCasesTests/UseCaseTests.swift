@@ -1,6 +1,7 @@
 import Features
 import Foundation
 import JSON
+import TestSupport
 import Testing
 import UseCases
 
@@ -195,9 +196,8 @@ struct UseCaseLookupTests {
     }
 
     @Test("every definition of the repository is right and has the name of its folder")
-    func repository() throws {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("services/usecases")
+    func ownDefinitions() throws {
+        let folder = URL(filePath: repository + "/services/usecases")
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter {
             FileManager.default.fileExists(atPath: folder.appendingPathComponent("\($0)/usecase.yaml").path)
         }

@@ -1,5 +1,5 @@
 // A C face for the two C++ things that Swift cannot import: simdjson's DOM parser (Debian's libsimdjson 3.0.1) and
-// std::to_chars. No logic: the tape that the parser writes is read in Swift (Sources/JSON/Tape.swift).
+// std::to_chars. No logic: the tape that the parser writes is read in Swift (Sources/Core/JSON/Tape.swift).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@ import Testing
 @Suite struct CrashTests {
     @Test("kills of processor, scorer and writer change no feature, score, online value or alert")
     func shortForm() throws {
-        let definition = repository.appending(path: "Tests/SuiteTests/Definitions/crash").path
+        let definition = repository + "/Tests/Tools/SuiteTests/Definitions/crash"
         let (status, output) = try ServiceProcess.run(
             "vyuhactl", ["crash-test", "--use-case", definition, "--disturbances", "3", "--rate", "300"],
             environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "VYUHA_DELIVERY": ""], within: 600)

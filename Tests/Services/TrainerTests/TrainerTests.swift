@@ -2,6 +2,7 @@ import CSVReader
 import Features
 import Foundation
 import JSON
+import TestSupport
 import Testing
 import UseCases
 
@@ -137,13 +138,9 @@ struct ScoreTests {
 
 @Suite("Stream and file")
 struct StreamAndFileTests {
-    /// Above Tests/TrainerTests.
-    private static let repository = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
     @Test("give identical feature vectors: a trip as a JSON event and as a row of the sample file")
     func identicalVectors() throws {
-        let useCase = try UseCase.load(Self.repository.appendingPathComponent("services/usecases/nyc-taxi/usecase.yaml").path)
+        let useCase = try UseCase.load(repository + "/services/usecases/nyc-taxi/usecase.yaml")
         guard case .file(let source)? = useCase.source?.kind else {
             Issue.record("the use case has no source file")
             return

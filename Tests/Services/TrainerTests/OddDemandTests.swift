@@ -2,6 +2,7 @@ import Detectors
 import Features
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 import UseCases
 
@@ -16,9 +17,7 @@ struct OddDemandTests {
     private var scorer: ModelScorer
 
     init() throws {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("services/usecases/nyc-taxi").path
-        useCase = try UseCase.load(folder, environment: [:])
+        useCase = try UseCase.load(repository + "/services/usecases/nyc-taxi", environment: [:])
         place = try #require(useCase.plan.sets.firstIndex { $0.name == "demand" })
         let set = useCase.plan.sets[place]
         self.set = set

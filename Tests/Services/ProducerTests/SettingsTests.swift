@@ -1,14 +1,14 @@
 import Foundation
 import ServiceKit
 import Simulation
+import TestSupport
 import Testing
 import UseCases
 
 @testable import Producer
 
 /// The use cases of this repository, as `vyuhactl up` runs them.
-private let useCases = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("services/usecases").path
+private let useCases = repository + "/services/usecases"
 
 @Suite("Producer settings")
 struct SettingsTests {

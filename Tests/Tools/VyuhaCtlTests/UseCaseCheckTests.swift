@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import UseCases
 import YAMLReader
@@ -6,8 +7,7 @@ import YAMLReader
 @testable import VyuhaCtl
 
 /// The tree's own definitions, wherever the tests are started.
-private let folder: String = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("services/usecases").path
+private let folder = repository + "/services/usecases"
 
 private let definition = """
     name: small

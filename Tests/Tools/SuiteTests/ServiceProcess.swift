@@ -45,7 +45,4 @@ final class ServiceProcess {
     }
 }
 
-/// The repository's root, whatever the working directory.
-let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-func useCase(_ name: String) -> String { repository.appending(path: "services/usecases/" + name).path }
+func useCase(_ name: String) -> String { repository + "/services/usecases/" + name }
