@@ -168,7 +168,9 @@ def check_readmes():
     for name in SERVICES:
         readme = ROOT / f"services/{name}/README.md"
         text = (readme.read_text() if readme.is_file() else "") + (ROOT / "services/README.md").read_text()
-        for source in (ROOT / "Sources" / "".join(word.title() for word in name.split("-"))).rglob("*.swift"):
+        sources = sorted((ROOT / "Sources/Services" / "".join(word.title() for word in name.split("-"))).rglob("*.swift"))
+        check(sources, f"The sources of {name} are not where this check looks.")
+        for source in sources:
             code = source.read_text()
             settings = re.findall(r'"(VYUHA_[A-Z_]+)"', code)
             metrics = re.findall(r'\.(?:counter|gauge|computed|histogram)\(\s*"([a-z_]+)"', code)

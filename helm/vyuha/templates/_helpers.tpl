@@ -23,11 +23,28 @@
 {{- if and (not .Values.kafka.inCluster) (not .Values.kafka.bootstrapServers) -}}{{- fail "kafka.inCluster is off: give kafka.bootstrapServers." -}}{{- end -}}
 {{- if and .Values.kafka.inCluster .Values.kafka.tls.enabled -}}{{- fail "kafka.tls is for an external Kafka: set kafka.inCluster to false." -}}{{- end -}}
 {{- if and (not .Values.redis.inCluster) (not .Values.redis.secret) -}}{{- fail "redis.inCluster is off: give redis.secret, a Secret with the key url." -}}{{- end -}}
+{{- if .Values.kafka.inCluster -}}{{- include "vyuha.kafkaFits" .Values.kafka -}}{{- end -}}
 {{- $source := default dict $case.source -}}
 {{- $rate := default 0 $source.rate -}}
-{{- if .Values.producer.rate -}}{{- $rate = .Values.producer.rate -}}{{- end -}}
+{{- $entities := 0 -}}
+{{- if .Values.producer.rate -}}
+{{- $rate = .Values.producer.rate -}}
+{{- else if gt (float64 $rate) 2000.0 -}}
+{{- with (default dict $source.simulator).entities -}}{{- $entities = divf (mulf . 2000) $rate | int64 -}}{{- end -}}
+{{- $rate = 2000 -}}
+{{- end -}}
 {{- $simulated := hasKey (default dict $case.training) "simulator" -}}
-{{- dict "rate" (ternary (int64 $rate) $rate (eq (toString (int64 $rate)) (toString $rate))) "simulated" $simulated "partitions" $partitions | toJson -}}
+{{- dict "rate" (ternary (int64 $rate) $rate (eq (toString (int64 $rate)) (toString $rate))) "entities" $entities "simulated" $simulated "partitions" $partitions | toJson -}}
+{{- end -}}
+
+{{/* The parts of the broker's memory fit each other; see values.yaml. */}}
+{{- define "vyuha.kafkaFits" -}}
+{{- $need := divf (add .memory.heap 192 128) 0.9 | ceil | int64 -}}
+{{- $amount := .resources.limits.memory -}}
+{{- $unit := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
+{{- $limit := mulf (regexFind "^[0-9.]+" $amount | float64) (get $unit (regexFind "[A-Za-z]*$" $amount) | default 1) -}}
+{{- if lt $limit (mulf $need 1048576) -}}{{- fail (printf "kafka.resources.limits.memory is %s, but a heap of %d MiB needs %dMi: change it or kafka.memory.heap." $amount (int .memory.heap) $need) -}}{{- end -}}
+{{- if gt (mul .memory.dedupeBuffer 6) (int64 .memory.heap) -}}{{- fail (printf "kafka.memory.dedupeBuffer is %d MiB, but at most a sixth of the heap of %d MiB can be one piece in its old generation." (int .memory.dedupeBuffer) (int .memory.heap)) -}}{{- end -}}
 {{- end -}}
 
 {{- define "vyuha.labels" -}}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from . import broker
 from .render import LOADER, Rendering
 from .rules import MAIN, containers, name_of
 from .tools import ROOT
@@ -12,7 +13,7 @@ COMPOSE = ROOT / "compose"
 # What each side sets in its own way, or only one has a reason to.
 OWN = {
     "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "VYUHA_INSTANCE_ID", "VYUHA_HOST", "VYUHA_PORT", "VYUHA_LOG_FORMAT", "VYUHA_LOG_LEVEL", "VYUHA_RATE",
-    "VYUHA_USE_CASE", "VYUHA_LIMIT",
+    "VYUHA_USE_CASE", "VYUHA_LIMIT", "VYUHA_ENTITIES",
 }
 
 
@@ -49,6 +50,16 @@ def settings(use_case: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
 
 
+def brokers() -> Iterator[str]:
+    """The memory of every broker in a compose file that gives it a limit."""
+    for path in sorted(COMPOSE.glob("*.yaml")):
+        for name, service in (yaml.load(path.read_text(), Loader=LOADER).get("services") or {}).items():
+            if "KAFKA_HEAP_OPTS" in kind(service.get("environment")):
+                limit = re.fullmatch(r"(\d+)([kmg])", str(service.get("mem_limit", "0k")))
+                total = int(limit.group(1)) * {"k": 2**10, "m": 2**20, "g": 2**30}[limit.group(2)]
+                yield from (f"{path.name}: {name}: {fault}" for fault in broker.faults(kind(service["environment"]), total))
+
+
 def faults(overlays: list[Rendering]) -> Iterator[str]:
     for overlay in overlays:
         name = overlay.use_case
@@ -62,6 +73,10 @@ def faults(overlays: list[Rendering]) -> Iterator[str]:
             yield f"{name}: compose sends {chosen.get('VYUHA_RATE')} events a second, Kubernetes {suite.get('VYUHA_RATE')}."
         for owner, template in overlay.pods():
             pod = name_of(template)
+            if pod == "producer":
+                entities = next((e["value"] for e in template["spec"]["containers"][0]["env"] if e["name"] == "VYUHA_ENTITIES"), None)
+                if chosen.get("VYUHA_ENTITIES") != entities:
+                    yield f"{name}: compose simulates {chosen.get('VYUHA_ENTITIES')} entities, Kubernetes {entities}; none means those of the use case."
             if pod == "retrain":
                 continue
             if pod not in theirs:

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .render import Rendering
-from .rules import MAIN, bytes_of, name_of
+from .render import Rendering, bytes_of
+from .rules import MAIN, name_of
 from .tools import ROOT
 
 LABEL = "vyuha.manifest-containers"

@@ -23,6 +23,9 @@ GOOD = [
     ("no producer, no training, no policies", "battlefield", {
         "producer": {"enabled": False}, "training": {"atInstall": False, "schedule": ""}, "networkPolicy": {"enabled": False},
         "env": {"VYUHA_BATCH_SIZE": "500"}}),
+    ("iot-sensors", "iot-sensors", {"useCase": {"name": "iot-sensors"}}),
+    ("a larger Kafka", "battlefield", {
+        "kafka": {"memory": {"heap": 1024, "dedupeBuffer": 128}, "resources": {"requests": {"cpu": "1", "memory": "1600Mi"}, "limits": {"cpu": "2", "memory": "1600Mi"}}}}),
 ]
 
 # Title, values, what the message must name.
@@ -33,6 +36,9 @@ BAD = [
     ("two producers", {"services": {"producer": {"replicas": 2}}}, "replicas"),
     ("more pods than partitions", {"services": {"alert-sink": {"replicas": 33}}}, "32 partitions"),
     ("more autoscaled pods than partitions", {"autoscaling": {"kind": "keda", "maxReplicas": 33}}, "32 partitions"),
+    ("a limit that Kafka's heap does not fit", {"kafka": {"resources": {"limits": {"cpu": "2", "memory": "512Mi"}}}}, "kafka.resources.limits.memory"),
+    ("a heap that Kafka's limit does not fit", {"kafka": {"memory": {"heap": 320}}}, "kafka.memory.heap"),
+    ("a log cleaner's buffer of half the old generation", {"kafka": {"memory": {"dedupeBuffer": 64}}}, "kafka.memory.dedupeBuffer"),
     ("an unknown autoscaler", {"autoscaling": {"kind": "magic"}}, "kind"),
     ("a use case that does not exist", {"useCase": {"name": "no-such"}}, "no-such"),
     ("a name that is not the definition's", {"useCase": {"name": "mine", "definition": OWN}}, "my-own"),

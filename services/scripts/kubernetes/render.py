@@ -53,6 +53,11 @@ class Rendering:
         return result
 
 
+def bytes_of(quantity: str) -> float:
+    number, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(quantity)).groups()
+    return float(number) * {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[unit]
+
+
 def load_all(text: str) -> list[dict]:
     return [document for document in yaml.load_all(text, Loader=LOADER) if document]
 

@@ -3,13 +3,16 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from .render import Rendering, USE_CASES, use_case
+from . import broker
+from .render import Rendering, USE_CASES, bytes_of, use_case
 from .tools import ROOT
 
 MAIN = {"producer", "stream-processor", "feature-writer", "scoring-service", "alert-sink"}
 CONSUMERS = {"stream-processor": "events", "feature-writer": "features", "scoring-service": "features", "alert-sink": "anomalies"}
 # Images that are not built here.
 SERVERS = {"apache/kafka", "redis"}
+# Events a second that two CPUs carry: Kafka alone took 1.1 of them at 10,000/s.
+RATE_OF_A_NODE = 2000
 # Who opens a connection to what: everything else must be denied.
 NEEDS_KAFKA = MAIN | {"topics", "kafka", "test-status"}
 NEEDS_REDIS = MAIN | {"train", "retrain", "test-status"}
@@ -27,7 +30,7 @@ def ports() -> dict[str, int]:
     result = {}
     for name in MAIN:
         target = "".join(word.capitalize() for word in name.split("-"))
-        text = (ROOT / "Sources" / target / f"{target}Settings.swift").read_text()
+        text = (ROOT / "Sources/Services" / target / f"{target}Settings.swift").read_text()
         found = re.search(r"defaultPort: (?:exportPath == nil \? )?(\d+)", text)
         result[name] = int(found.group(1))
     return result
@@ -56,11 +59,6 @@ def matches(selector: dict | None, labels: dict) -> bool:
     if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
         return False
     return not selector.get("matchExpressions")
-
-
-def bytes_of(quantity: str) -> float:
-    number, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(quantity)).groups()
-    return float(number) * {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[unit]
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------------------------------
@@ -304,9 +302,8 @@ def the_use_case(r: Rendering) -> Iterator[str]:
         yield "the ConfigMap usecase is not services/usecases/" + r.use_case + "/usecase.yaml."
     if settings.get("VYUHA_USE_CASE") != home:
         yield f"VYUHA_USE_CASE is {settings.get('VYUHA_USE_CASE')}, not {home}."
-    rate = known.get("source", {}).get("rate")
-    if rate is not None and settings.get("VYUHA_RATE") != str(rate) and "rate" not in r.title:
-        yield f"VYUHA_RATE is {settings.get('VYUHA_RATE')}, but the use case says {rate}."
+    if "rate" not in r.title:
+        yield from pace(r, known.get("source", {}), settings.get("VYUHA_RATE"))
     if r.find("StatefulSet", "kafka") and settings.get("KAFKA_BOOTSTRAP_SERVERS") != f"kafka.{r.namespace}.svc:9092" and r.title.startswith(("k8s", "helm")):
         yield f"KAFKA_BOOTSTRAP_SERVERS is {settings.get('KAFKA_BOOTSTRAP_SERVERS')}, not Kafka in the namespace {r.namespace}."
     simulated = "simulator" in known.get("training", {})
@@ -335,6 +332,23 @@ def the_use_case(r: Rendering) -> Iterator[str]:
             yield f"{scaled['kind']} {scaled['metadata']['name']}: its target is missing, or sets its own number of pods."
 
 
+def pace(r: Rendering, source: dict, given: str | None) -> Iterator[str]:
+    """The use case's rate, at most that of a node with two CPUs; a simulation is made smaller with it, so that its time passes as the clock does."""
+    rate = source.get("rate")
+    if rate is None:
+        return
+    expected = min(rate, RATE_OF_A_NODE)
+    if given != str(expected):
+        yield f"VYUHA_RATE is {given}, but the use case says {rate}, and a node with two CPUs carries {RATE_OF_A_NODE}."
+    producer = r.find("StatefulSet", "producer")
+    if producer is None:
+        return
+    variables = {e["name"]: e.get("value") for e in producer["spec"]["template"]["spec"]["containers"][0]["env"]}
+    entities = source.get("simulator", {}).get("entities", 0) * expected // rate if expected < rate else 0
+    if variables.get("VYUHA_ENTITIES") != (str(entities) if entities else None):
+        yield f"VYUHA_ENTITIES of the producer is {variables.get('VYUHA_ENTITIES')}, but at {expected} events a second {entities or 'the use case decides'}."
+
+
 def credentials(r: Rendering) -> Iterator[str]:
     """No credential in a ConfigMap, an argument or a plain variable."""
     word = re.compile(r"password|secret|token|credential", re.I)
@@ -358,6 +372,7 @@ def credentials(r: Rendering) -> Iterator[str]:
 RULES = {
     "hardened: non-root, read-only, no capabilities, no tokens, seccomp": hardening,
     "every container has requests and limits": resources,
+    "Kafka's heap, log cleaner's buffer, collector and limit fit each other": broker.memory,
     "probes mean something, stops are graceful": probes,
     "images are the Dockerfile's targets, ports those of the settings": images_and_ports,
     "ConfigMap, Secret, volume and account references resolve": references,

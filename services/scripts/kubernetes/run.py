@@ -4,9 +4,6 @@ import time
 
 from . import tools
 
-MEMORY_OF_MINIKUBE = 3.2e9
-CPUS_OF_MINIKUBE = 2.0
-
 
 class Report:
     def __init__(self) -> None:
@@ -71,7 +68,7 @@ def manifests(report: Report, write: bool) -> None:
             (f"{r.title}: {fault}" for r in [*overlays, *combinations] for fault in schema.faults(r)))
         for title, rule in rules.RULES.items():
             report.check(title, (f"{r.title}: {fault}" for r in [*overlays, *combinations] for fault in rule(r)))
-        report.check("an overlay fits a Minikube of 3.5 GB and 2 CPUs", (fault for r in overlays for fault in size(r)))
+        report.check("an overlay fits a Minikube of 3.5 GB and 2 CPUs", fits(overlays))
         if overlays and validates:
             report.check(f"the rules notice each of {len(selftest.DAMAGES)} damages", selftest.faults(overlays[0]))
         renderings += overlays + combinations
@@ -83,7 +80,9 @@ def manifests(report: Report, write: bool) -> None:
         if overlays:
             report.check("Kustomize and Helm agree on every object", helm_chart.agreement(overlays))
             report.check("Kustomize's components and Helm's switches agree", helm_chart.component_agreement(combinations))
-        renderings += [render.chart(values, title, use_case) for title, use_case, values in helm_chart.GOOD]
+        charts = [render.chart(values, title, use_case) for title, use_case, values in helm_chart.GOOD]
+        report.check("the chart with its default values fits it too", fits(charts[:1]))
+        renderings += charts
     missing = settings.missing()
     if missing:
         report.skip("the executables understand what the manifests set", f"not built: {', '.join(missing)} (make build)")
@@ -93,29 +92,15 @@ def manifests(report: Report, write: bool) -> None:
         if importlib.util.find_spec("yaml") and (tools.ROOT / "compose" / "core.yaml").exists():
             from . import compose
 
+            report.check("Kafka's memory fits in compose too", compose.brokers())
             report.check("compose and Kubernetes agree on images, ports, settings and commands", compose.faults(overlays))
         else:
             report.skip("agreement with compose", "there is no compose/core.yaml")
 
 
-def size(rendering):
-    """Sum of the requests of everything that may run at once; and of what the limits allow, for information."""
-    from .rules import bytes_of
+def fits(renderings):
+    from . import sizes
 
-    memory = cpu = 0.0
-    for owner, template in rendering.pods():
-        spec = template["spec"]
-        count = owner["spec"].get("replicas", 1)
-        for kind in ("memory", "cpu"):
-            running = sum(bytes_of(c["resources"]["requests"][kind]) for c in spec["containers"])
-            first = max((bytes_of(c["resources"]["requests"][kind]) for c in spec.get("initContainers", [])), default=0)
-            if kind == "memory":
-                memory += count * max(running, first)
-            else:
-                cpu += count * max(running, first)
-    print(f"         {rendering.title}: requests {memory / 1e6:.0f} MB and {cpu:.2f} CPUs, jobs included")
-    if memory >= MEMORY_OF_MINIKUBE:
-        yield f"{rendering.title}: requests {memory / 1e9:.2f} GB; Minikube's own pods leave {MEMORY_OF_MINIKUBE / 1e9} GB."
-    # Minikube's own pods request about 0.85 CPU.
-    if cpu >= CPUS_OF_MINIKUBE - 0.85:
-        yield f"{rendering.title}: requests {cpu:.2f} CPUs; Minikube's own pods leave 1.15 of 2."
+    for rendering in renderings:
+        print(f"         {rendering.title}: {sizes.size(rendering).text}")
+        yield from (f"{rendering.title}: {fault}" for fault in sizes.faults(rendering))

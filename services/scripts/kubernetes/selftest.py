@@ -2,7 +2,7 @@
 import copy
 from collections.abc import Callable, Iterator
 
-from . import rules, schema
+from . import rules, schema, sizes
 from .render import Rendering
 
 
@@ -14,12 +14,32 @@ def policy(r: Rendering, name: str) -> dict:
     return r.find("NetworkPolicy", name)["spec"]
 
 
+def kafka(r: Rendering, name: str, old: str, new: str) -> None:
+    """Changes a part of one of the broker's settings; without `old` the setting goes."""
+    variables = main_container(r, "kafka")["env"]
+    found = next(v for v in variables if v["name"] == name)
+    assert old in found["value"], found
+    if old:
+        found["value"] = found["value"].replace(old, new)
+    else:
+        variables.remove(found)
+
+
 def drop(r: Rendering, kind: str, name: str) -> None:
     r.objects.remove(r.find(kind, name))
 
 
 DAMAGES: list[tuple[str, Callable[[Rendering], object], str]] = [
     ("a limit is gone", lambda r: main_container(r, "producer")["resources"]["limits"].pop("memory"), "limits.memory"),
+    ("Kafka's own size of the log cleaner's buffer", lambda r: kafka(r, "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE", "", ""), "DEDUPE_BUFFER_SIZE is 128 MiB by default"),
+    ("a log cleaner's buffer of half the old generation", lambda r: kafka(r, "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE", "16777216", "83886080"), "DEDUPE_BUFFER_SIZE"),
+    ("a heap that is too large", lambda r: kafka(r, "KAFKA_HEAP_OPTS", "-Xmx224m", "-Xmx320m"), "nine tenths of its limit"),
+    ("a heap that is too small", lambda r: kafka(r, "KAFKA_HEAP_OPTS", "-Xmx224m", "-Xmx64m"), "DEDUPE_BUFFER_SIZE"),
+    ("direct buffers without a bound", lambda r: kafka(r, "KAFKA_HEAP_OPTS", "-XX:MaxDirectMemorySize=48m", ""), "MaxDirectMemorySize"),
+    ("no collector", lambda r: kafka(r, "KAFKA_JVM_PERFORMANCE_OPTS", "", ""), "collector"),
+    ("two collectors", lambda r: kafka(r, "KAFKA_HEAP_OPTS", "-Xmx224m", "-Xmx224m -XX:+UseG1GC"), "collector"),
+    ("Kafka's former limit", lambda r: main_container(r, "kafka")["resources"]["limits"].update(memory="512Mi"), "nine tenths of its limit"),
+    ("a limit that the node has no room for", lambda r: main_container(r, "alert-sink")["resources"]["limits"].update(memory="256Mi"), "more than 2.8 GB"),
     ("a writable root", lambda r: main_container(r, "redis")["securityContext"].update(readOnlyRootFilesystem=False), "writable"),
     ("a capability", lambda r: main_container(r, "kafka")["securityContext"]["capabilities"].update(add=["NET_RAW"]), "capabilities"),
     ("a pod as root", lambda r: r.find("StatefulSet", "alert-sink")["spec"]["template"]["spec"].pop("securityContext"), "root"),
@@ -52,6 +72,6 @@ def faults(good: Rendering) -> Iterator[str]:
     for title, damage, word in DAMAGES:
         damaged = copy.deepcopy(good)
         damage(damaged)
-        found = [*schema.faults(damaged), *rules.faults(damaged)]
+        found = [*schema.faults(damaged), *rules.faults(damaged), *sizes.faults(damaged)]
         if not any(word in fault for fault in found):
             yield f"{title}: nothing names {word}; found: {found[:2]}"

@@ -11,6 +11,7 @@ from .tools import ROOT
 def faults(skip: Callable[[str, str], None]) -> Iterator[str]:
     yield from terraform(skip)
     yield from shell(skip)
+    yield from deletions()
 
 
 def terraform(skip: Callable[[str, str], None]) -> Iterator[str]:
@@ -42,6 +43,15 @@ def shell(skip: Callable[[str, str], None]) -> Iterator[str]:
     done = subprocess.run(["shellcheck", *map(str, scripts)], capture_output=True, text=True)
     if done.returncode != 0:
         yield done.stdout.strip()
+
+
+def deletions() -> Iterator[str]:
+    """Jobs are removed a while after they end, so whoever deletes or waits for one must not mind that it is gone."""
+    files = [path for folder in ("k8s", "helm", "services/deploy-test", "compose") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    for path in [*files, ROOT / "README.md", ROOT / "services" / "README.md", ROOT / "Makefile"]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(r"delete\b.*(-k\b|\bjobs?\b)", line) and "kubectl" in line and "--ignore-not-found" not in line:
+                yield f"{path.relative_to(ROOT)}:{number}: deletes jobs that may be gone; it needs --ignore-not-found."
 
 
 def use_cases() -> Iterator[str]:
