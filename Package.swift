@@ -130,7 +130,7 @@ let checks: [Target] = [
     .testTarget(
         name: "ArchitectureTests", dependencies: ["JSON", "TestSupport"], path: "Tests/ArchitectureTests", swiftSettings: swift),
     Layer.core.tests("JSON", ["JSON"]),
-    Layer.core.tests("Contracts", ["Contracts"]),
+    Layer.core.tests("Contracts", ["Contracts", "YAMLReader", "TestSupport"]),
     Layer.core.tests("Features", ["Features", "Contracts", "JSON"]),
     Layer.core.tests("Detectors", ["Detectors", "JSON"]),
     Layer.core.tests("Simulation", ["Simulation"]),

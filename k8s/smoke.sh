@@ -91,7 +91,8 @@ begin "waiting for the topics" "\`kubectl -n $namespace logs job/topics\`"
 completed topics 180
 begin "waiting for the first model" "\`kubectl -n $namespace logs job/train --all-containers\` (it is removed 15 minutes after its end)"
 completed train 300
-for service in stream-processor feature-writer scoring-service alert-sink producer; do
+# shellcheck disable=SC2013  # a word is a name
+for service in $(sed -n '/^services:/,/^tools:/s/^  - name: //p' services/catalog.yaml); do
     begin "waiting for $service" \
         "\`kubectl -n $namespace logs statefulset/$service\`; its readiness answers what it waits for: \`kubectl -n $namespace describe pod $service-0\`"
     k rollout status "statefulset/$service" --timeout=120s

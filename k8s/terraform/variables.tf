@@ -60,14 +60,9 @@ variable "webhook_url" {
 }
 
 variable "replicas" {
-  description = "Pods of each consumer, up to the use case's partitions."
+  description = "Pods of a consumer by its name, up to the use case's partitions; one of each that is not named."
   type        = map(number)
-  default = {
-    stream-processor = 1
-    feature-writer   = 1
-    scoring-service  = 1
-    alert-sink       = 1
-  }
+  default     = {}
 }
 
 variable "autoscaling" {

@@ -155,7 +155,8 @@ else
     make_bases
 fi
 
-for target in producer stream-processor feature-writer scoring-service alert-sink trainer vyuhactl; do
+# shellcheck disable=SC2013  # a word is a name
+for target in $(sed -n 's/^  - name: //p' services/catalog.yaml); do
     say "image vyuha/$target"
     docker buildx build --quiet --load --file services/Dockerfile "${build_options[@]}" --target "$target" --tag "vyuha/$target:deploy-test" . >/dev/null
 done

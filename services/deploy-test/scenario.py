@@ -19,8 +19,11 @@ from pathlib import Path
 USE_CASE = sys.argv[1]
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = f"vyuha-deploy-test-{os.getpid()}"
-CONSUMERS = ["stream-processor", "feature-writer", "scoring-service", "alert-sink"]
-PORTS = {"producer": 9101, "stream-processor": 9102, "feature-writer": 9103, "scoring-service": 8000, "alert-sink": 9105}
+sys.path.insert(0, str(ROOT / "services/scripts"))
+import catalog  # noqa: E402
+
+CONSUMERS = [service.name for service in catalog.services() if service.reads]
+PORTS = {service.name: service.port for service in catalog.services()}
 # Events a second, from the first disturbance to the last; slow enough that counting them all takes little time.
 RATE = 200
 COMPOSE = ["docker", "compose", "-p", PROJECT, "-f", str(ROOT / f"compose/{USE_CASE}.yaml"), "-f", str(ROOT / "services/deploy-test/compose.yaml"),
@@ -181,7 +184,7 @@ def bring_up():
 def measure():
     """Cold starts and memory, before any event has come."""
     sizes = {name: int(run("docker", "image", "inspect", "-f", "{{.Size}}", f"vyuha/{name}:{os.environ['VYUHA_VERSION']}")) / 1e6
-             for name in [*PORTS, "trainer", "vyuhactl"]}
+             for name in [*PORTS, *catalog.tools()]}
     say("image sizes, MB: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
     for service in CONSUMERS:
         container = containers(service)[0]

@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 """Renders and checks k8s/ and helm/: every overlay, every combination of components, the chart, and that all tell the same story.
 
-    services/scripts/check-kubernetes.py            all checks
-    services/scripts/check-kubernetes.py --write    also copies what is mirrored (the alerting rules) from compose/ into k8s/
-
 What it needs beyond python3 it puts into .build/tools-venv (PyPI) or expects on the PATH (kubectl, terraform); a check whose tool is not
 there is named as skipped. Exit status 1 where a check failed.
 """
@@ -19,7 +16,7 @@ def main() -> int:
     tools.enter_venv(__file__)
     from kubernetes import run
 
-    return run.all_checks(write="--write" in sys.argv[1:])
+    return run.all_checks()
 
 
 if __name__ == "__main__":

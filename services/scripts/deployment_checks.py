@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+import catalog
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
 DASHBOARDS = sorted((COMPOSE / "observability/grafana/dashboards").glob("*.json"))
@@ -123,7 +125,7 @@ def check_dashboards():
 # --- compose
 
 
-SERVICES = {"producer": 9101, "stream-processor": 9102, "feature-writer": 9103, "scoring-service": 8000, "alert-sink": 9105}
+SERVICES = {service.name: service.port for service in catalog.services()}
 ONE_SHOT = {"topics", "train", "training-data"}
 
 
@@ -145,13 +147,6 @@ def check_compose():
         check(name in ONE_SHOT or name in SERVICES or "healthcheck" in service, f"{name} has no health check.")
         check(name in ONE_SHOT or service.get("restart"), f"{name} says nothing about restarts.")
     dockerfile = (ROOT / "services/Dockerfile").read_text()
-    jobs = {job["job_name"]: job for job in load(COMPOSE / "observability/prometheus/prometheus.yaml")["scrape_configs"]}
-    for name, port in SERVICES.items():
-        stage = dockerfile.split(f" AS {name}\n")[-1].split("\nFROM ")[0]
-        check(f"EXPOSE {port}" in stage, f"services/Dockerfile: {name} does not expose {port}.")
-        check("HEALTHCHECK" in stage, f"services/Dockerfile: {name} has no health check.")
-        check(name in jobs and jobs[name]["dns_sd_configs"][0]["port"] == port, f"prometheus.yaml does not scrape {name} at {port}.")
-        check((ROOT / f"services/{name}/README.md").is_file(), f"services/{name}/README.md is missing.")
     version = re.search(r'vyuhaVersion = "([^"]+)"', (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()).group(1)
     check(f"ARG VERSION={version}\n" in dockerfile, f"services/Dockerfile has another VERSION than {version}.")
     check(f"VYUHA_VERSION={version}\n" in (COMPOSE / ".env").read_text(), f"compose/.env has another VYUHA_VERSION than {version}.")
@@ -221,6 +216,7 @@ if __name__ == "__main__":
         rows = [{"record": f"dashboard:expression:{number}", "expr": expression} for number, (_, expression) in enumerate(expressions())]
         print(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rows}]}))
     else:
+        mistakes += catalog.faults()
         for step in (check_schema, check_compose, check_readmes, check_use_cases, check_dashboards, check_metrics):
             step()
         for sentence in mistakes:

@@ -17,7 +17,11 @@
 {{- if ne (toString $case.name) .Values.useCase.name -}}{{- fail (printf "useCase.name is %s, but the definition's name is %s. Give both the same name." .Values.useCase.name (toString $case.name)) -}}{{- end -}}
 {{- $partitions := int (default 32 $case.partitions) -}}
 {{- if and (ne .Values.autoscaling.kind "none") (gt (int .Values.autoscaling.maxReplicas) $partitions) -}}{{- fail (printf "autoscaling.maxReplicas is %d, but %s has only %d partitions: a pod without a partition does nothing." (int .Values.autoscaling.maxReplicas) .Values.useCase.name $partitions) -}}{{- end -}}
+{{- $catalog := dict -}}
+{{- range (.Files.Get "catalog.yaml" | fromYaml).services -}}{{- $_ := set $catalog .name . -}}{{- end -}}
 {{- range $name, $service := .Values.services -}}
+{{- if not (hasKey $catalog $name) -}}{{- fail (printf "services.%s is no service; there are: %s." $name (keys $catalog | sortAlpha | join ", ")) -}}{{- end -}}
+{{- if and (gt (int $service.replicas) 1) (not (get $catalog $name).scales) -}}{{- fail (printf "services.%s.replicas is %d, but only one may run." $name (int $service.replicas)) -}}{{- end -}}
 {{- if gt (int $service.replicas) $partitions -}}{{- fail (printf "services.%s.replicas is %d, but the use case has only %d partitions." $name (int $service.replicas) $partitions) -}}{{- end -}}
 {{- end -}}
 {{- if and (not .Values.kafka.inCluster) (not .Values.kafka.bootstrapServers) -}}{{- fail "kafka.inCluster is off: give kafka.bootstrapServers." -}}{{- end -}}

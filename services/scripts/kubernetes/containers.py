@@ -298,7 +298,7 @@ def go_through(every: dict[str, Pod], started: list[Pod]) -> None:
     for name in ("topics", "train"):
         every[name].work_off()
         say(f"ok   the job {name} succeeds")
-    services = [every[name] for name in ("stream-processor", "feature-writer", "scoring-service", "alert-sink", "producer")]
+    services = [every[name] for name in sorted(MAIN, key=lambda name: name == "producer")]
     for pod in services:
         pod.start({"VYUHA_RATE": str(LOAD)} if pod.name == "producer" else None)
         started.append(pod)
@@ -309,7 +309,6 @@ def go_through(every: dict[str, Pod], started: list[Pod]) -> None:
             raise Failed(f"{pod.name} is ready, but its liveness probe fails.")
         pod.hardened()
         say(f"ok   {pod.name} is ready {took:.1f} s after it was looked at, and hardened as its manifest says")
-    assert {pod.name for pod in services} == MAIN
     end = time.monotonic() + 15
     while time.monotonic() < end:
         for pod in services:

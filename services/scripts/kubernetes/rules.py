@@ -3,12 +3,15 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+import catalog
+
 from . import broker
 from .render import Rendering, USE_CASES, bytes_of, use_case
 from .tools import ROOT
 
-MAIN = {"producer", "stream-processor", "feature-writer", "scoring-service", "alert-sink"}
-CONSUMERS = {"stream-processor": "events", "feature-writer": "features", "scoring-service": "features", "alert-sink": "anomalies"}
+MAIN = {service.name for service in catalog.services()}
+CONSUMERS = {service.name: service.reads[0] for service in catalog.services() if service.reads}
+PORTS = {service.name: service.port for service in catalog.services()}
 # Images that are not built here.
 SERVERS = {"apache/kafka", "redis"}
 # Events a second that two CPUs carry: Kafka alone took 1.1 of them at 10,000/s.
@@ -22,18 +25,6 @@ NEEDS_REDIS = MAIN | {"train", "retrain", "test-status"}
 def version() -> str:
     text = (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()
     return re.search(r'vyuhaVersion = "([^"]+)"', text).group(1)
-
-
-@cache
-def ports() -> dict[str, int]:
-    """The default port of each service, as its settings have it."""
-    result = {}
-    for name in MAIN:
-        target = "".join(word.capitalize() for word in name.split("-"))
-        text = (ROOT / "Sources/Services" / target / f"{target}Settings.swift").read_text()
-        found = re.search(r"defaultPort: (?:exportPath == nil \? )?(\d+)", text)
-        result[name] = int(found.group(1))
-    return result
 
 
 @cache
@@ -156,8 +147,8 @@ def images_and_ports(r: Rendering) -> Iterator[str]:
             container = template["spec"]["containers"][0]
             given = {e["name"]: e.get("value") for e in container.get("env", [])}.get("VYUHA_PORT")
             declared = [port["containerPort"] for port in container["ports"]]
-            if declared != [ports()[name]] or given != str(ports()[name]):
-                yield f"{name}: listens on {given}, declares {declared}, and its settings say {ports()[name]}."
+            if declared != [PORTS[name]] or given != str(PORTS[name]):
+                yield f"{name}: listens on {given}, declares {declared}, and services/catalog.yaml says {PORTS[name]}."
 
 
 def references(r: Rendering) -> Iterator[str]:
@@ -287,7 +278,7 @@ def network(r: Rendering) -> Iterator[str]:
                 yield f"{client} {'cannot reach' if client in needs else 'can reach, but does not need,'} {server}."
     for client, template in templates.items():
         for server in MAIN & set(templates):
-            if reachable(template, templates[server], ports()[server]):
+            if reachable(template, templates[server], PORTS[server]):
                 yield f"{client} can reach {server}, though services talk only over Kafka and Redis."
 
 
@@ -374,7 +365,7 @@ RULES = {
     "every container has requests and limits": resources,
     "Kafka's heap, log cleaner's buffer, collector and limit fit each other": broker.memory,
     "probes mean something, stops are graceful": probes,
-    "images are the Dockerfile's targets, ports those of the settings": images_and_ports,
+    "images are the Dockerfile's targets, ports those of the catalog": images_and_ports,
     "ConfigMap, Secret, volume and account references resolve": references,
     "selectors match what they should, Service ports exist": selectors,
     "network policies open exactly what is needed": network,

@@ -28,7 +28,7 @@ class Report:
         print(f"  skipped {title}: {why}")
 
 
-def all_checks(write: bool) -> int:
+def all_checks() -> int:
     from . import standalone
 
     report = Report()
@@ -36,16 +36,16 @@ def all_checks(write: bool) -> int:
     if not tools.has("yaml"):
         report.skip("everything but the scripts", "PyYAML could not be installed from PyPI")
     else:
-        manifests(report, write)
+        manifests(report)
     report.check("terraform and shell scripts", standalone.faults(report.skip))
     print(f"kubernetes: {report.checks} checks{', some FAILED' if report.failed else ' passed'}.")
     return 1 if report.failed else 0
 
 
-def manifests(report: Report, write: bool) -> None:
-    from . import helm_chart, mirrors, render, rules, schema, selftest, settings, standalone
+def manifests(report: Report) -> None:
+    from . import helm_chart, render, rules, schema, selftest, settings, standalone
 
-    report.check("what is mirrored from compose/ is equal", mirrors.faults(write))
+    report.check("every dashboard of compose/ is for Grafana's sidecar too", standalone.dashboards())
     report.check("every use case has an overlay, and the reverse", standalone.use_cases())
     renderings: list = []
     kubectl, why = tools.kubectl()

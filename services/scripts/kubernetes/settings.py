@@ -3,6 +3,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 
+import catalog
+
 from .render import ROOT, Rendering
 from .rules import containers, name_of
 from .tools import executable
@@ -35,8 +37,7 @@ def environment(rendering: Rendering, container: dict) -> dict[str, str]:
 
 
 def missing() -> list[str]:
-    names = ["producer", "stream-processor", "feature-writer", "scoring-service", "alert-sink", "trainer", "vyuhactl"]
-    return [name for name in names if executable(name) is None]
+    return [name for name in [*(service.name for service in catalog.services()), *catalog.tools()] if executable(name) is None]
 
 
 def faults(renderings: list[Rendering]) -> Iterator[str]:

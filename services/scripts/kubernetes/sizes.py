@@ -2,14 +2,18 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import catalog
+
 from .render import Rendering, bytes_of
 
 # What Minikube's own pods leave of 3.5 GB and of 2 CPUs; they request about 0.85 CPU.
 REQUESTED_MEMORY, REQUESTED_CPU = 3.2e9, 1.15
 # All limits together, so that nothing is evicted even when every pod takes what it may.
 LIMITED_MEMORY = 2.8e9
-# Room that is kept free in that sum for what a user adds: a dashboard, a model monitor and MinIO.
+# Room that is kept free in that sum for what is still to come or what a user adds; a service of the catalog counts with its own limit.
 RESERVED = {"dashboard": 128 * 2**20, "model-monitor": 128 * 2**20, "MinIO": 256e6}
+for service in catalog.services():
+    RESERVED.pop(service.name, None)
 
 
 class Size(NamedTuple):

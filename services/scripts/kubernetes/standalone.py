@@ -54,6 +54,14 @@ def deletions() -> Iterator[str]:
                 yield f"{path.relative_to(ROOT)}:{number}: deletes jobs that may be gone; it needs --ignore-not-found."
 
 
+def dashboards() -> Iterator[str]:
+    """Kustomize takes what its kustomization lists."""
+    folder = ROOT / "compose/observability/grafana/dashboards"
+    named = re.findall(r"files: \[([\w-]+\.json)\]", (folder / "kustomization.yaml").read_text())
+    for name in sorted(set(named) ^ {path.name for path in folder.glob("*.json")}):
+        yield f"{folder.relative_to(ROOT)}/kustomization.yaml and the folder differ in {name}."
+
+
 def use_cases() -> Iterator[str]:
     cases = {path.parent.name for path in (ROOT / "services" / "usecases").glob("*/usecase.yaml")}
     overlays = {path.name for path in (ROOT / "k8s" / "overlays").iterdir()}
