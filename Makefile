@@ -34,7 +34,7 @@ build: setup
 # Swift's backtracer may hang beside the process that crashed, and the run with it.
 test:
 	@services/scripts/setup.sh --tests
-	services/scripts/check-deployment.sh
+	services/scripts/checks/deployment.sh
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
 	SWIFT_BACKTRACE=enable=no $(SWIFT) test --skip-build --parallel
@@ -47,7 +47,7 @@ fuzz: setup
 		VYUHA_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT) test --skip-build --filter $$suite || exit 1; done
 
 check-kubernetes:
-	@if command -v python3 >/dev/null; then services/scripts/check-kubernetes.py; else echo "kubernetes: skipped: python3 is not installed."; fi
+	@if command -v python3 >/dev/null; then services/scripts/kubernetes/check.py; else echo "kubernetes: skipped: python3 is not installed."; fi
 
 deploy-test:
 	USE_CASE=$(USE_CASE) services/deploy-test/run.sh
@@ -76,10 +76,10 @@ accuracy:
 	@services/scripts/accuracy/run.sh "$(DATA)"
 
 api-test: build
-	services/scripts/api-test.sh
+	services/scripts/api/test.sh
 
 docs-screenshot: build
-	services/scripts/docs-screenshot.sh .build/docs.png
+	services/scripts/api/docs-screenshot.sh .build/docs.png
 
 setup:
 	@services/scripts/setup.sh

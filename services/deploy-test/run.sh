@@ -164,4 +164,4 @@ export VYUHA_VERSION=deploy-test
 python "$here/scenario.py" "${USE_CASE:-nyc-taxi}"
 # The same images once more, as the pods of the Kubernetes manifests.
 say "the pods of k8s/overlays/${USE_CASE:-nyc-taxi}"
-services/scripts/manifest-containers.py run "${USE_CASE:-nyc-taxi}"
+services/scripts/kubernetes/manifest-containers.py run "${USE_CASE:-nyc-taxi}"

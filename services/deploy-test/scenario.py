@@ -305,7 +305,7 @@ def watch_alert():
           and all(rule["health"] in ("ok", "unknown") for rule in rules), f"all {len(rules)} rules are loaded and evaluate")
 
     known = set(json.loads(get(prometheus + "/api/v1/label/__name__/values"))["data"])
-    used = set(run(sys.executable, str(ROOT / "services/scripts/deployment_checks.py"), "--print-metrics").split())
+    used = set(run(sys.executable, str(ROOT / "services/scripts/checks/deployment.py"), "--print-metrics").split())
     # Registered only where a use case has windows or histories.
     missing = sorted(name for name in used - known if not name.startswith("vyuha_snapshot"))
     check(not missing, f"{len(used & known)} of {len(used)} metrics of dashboards and rules are in Prometheus{': missing ' + ', '.join(missing) if missing else ''}")

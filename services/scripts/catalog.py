@@ -6,7 +6,7 @@
 
 Read where it is used: the chart's services (helm/vyuha/templates/services.yaml), every script here, services/Dockerfile's list of executables,
 services/deploy-test, the build loop of k8s/README.md. Generated: the files and the marked parts of files in GENERATED. Checked, since each says
-something of its own about a service: the functions of CHECKS, and what deployment_checks.py and kubernetes/rules.py compare.
+something of its own about a service: the functions of CHECKS, and what checks/deployment.py and kubernetes/rules.py compare.
 """
 import re
 import sys
@@ -47,6 +47,12 @@ def services() -> list[Service]:
 
 def tools() -> list[str]:
     return [entry["name"] for entry in read()["tools"]]
+
+
+def version() -> str:
+    """The suite's, as the services say it."""
+    text = (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()
+    return re.search(r'vyuhaVersion = "([^"]+)"', text).group(1)
 
 
 def read() -> dict:
@@ -305,10 +311,9 @@ def faults() -> list[str]:
 
 
 def main() -> int:
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-    from kubernetes import tools as environment
+    from lib import environment
 
-    environment.enter_venv(__file__)
+    environment.enter(__file__)
     if not environment.has("yaml"):
         print("catalog: skipped: PyYAML could not be installed from PyPI.")
         return 0

@@ -8,8 +8,10 @@ for tool in wrk taskset redis-server; do
     command -v "$tool" >/dev/null || { echo "SKIPPED bench: there is no $tool. Install it with: apt-get install wrk util-linux redis-server" >&2; exit 0; }
 done
 peers=()
-if python=${VYUHA_BENCH_PYTHON:-$(services/scripts/bench/venv.sh)}; then
-    peers=(--python "$python")
+if [ -n "${VYUHA_BENCH_PYTHON:-}" ]; then
+    peers=(--python "$VYUHA_BENCH_PYTHON")
+elif folder=$(services/scripts/lib/venv.sh bench -r services/scripts/bench/requirements.txt); then
+    peers=(--python "$folder/bin/python")
 else
     echo "SKIPPED the peers in Python: their packages are not installed; the ratios to them are left out." >&2
 fi

@@ -11,16 +11,16 @@ if [ -n "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
     exec "${test[@]}" "$@"
 fi
 
-noida=${NOIDA_DB:-.build/crash-venv/bin/noida-db}
-if ! command -v "$noida" >/dev/null; then
-    if ! { python3 -m venv .build/crash-venv && .build/crash-venv/bin/pip --quiet install noida-db==0.2.3; }; then
-        echo "SKIPPED crash-test-exactly-once: noida-db cannot be installed; set KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours." >&2
+noida=${NOIDA_DB:-}
+if [ -z "$noida" ]; then
+    folder=$(services/scripts/lib/venv.sh crash noida-db==0.2.3) || {
+        echo "SKIPPED crash-test-exactly-once: there is no noida-db; set KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours." >&2
         exit 0
-    fi
-    noida=.build/crash-venv/bin/noida-db
+    }
+    noida=$folder/bin/noida-db
 fi
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+. services/scripts/lib/servers.sh
 data=$(mktemp -d)
 broker_port=$(free_port)
 port=$(free_port)
@@ -31,10 +31,16 @@ python3 services/scripts/crash-test/aborted-filter.py "$port" "$broker_port" &
 filter=$!
 # The wrapper ends before its child, which may still write while the folder is removed.
 clean_up() {
+    local status=$?
+    set +e
     kill "$filter" 2>/dev/null
     kill -- "-$broker" 2>/dev/null
     wait "$filter" "$broker" 2>/dev/null
-    for _ in $(seq 50); do rm -rf "$data" 2>/dev/null && break || sleep 0.1; done
+    for _ in $(seq 50); do
+        if rm -rf "$data" 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    exit "$status"
 }
-trap 'status=$?; set +e; clean_up; exit $status' EXIT
+trap clean_up EXIT
 KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:$port "${test[@]}" --rate 1000 "$@"

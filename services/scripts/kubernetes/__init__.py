@@ -1,1 +1,1 @@
-"""Checks of k8s/ and helm/; see services/scripts/check-kubernetes.py."""
+"""Checks of k8s/ and helm/; see services/scripts/kubernetes/check.py."""

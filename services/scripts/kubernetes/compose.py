@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import yaml
 
+from lib.environment import ROOT
+
 from . import broker
 from .render import LOADER, Rendering
 from .rules import MAIN, containers, name_of
-from .tools import ROOT
 
 COMPOSE = ROOT / "compose"
 # What each side sets in its own way, or only one has a reason to.

@@ -1,4 +1,4 @@
-"""The pods of a rendering as containers of a Docker Engine; see services/scripts/manifest-containers.py."""
+"""The pods of a rendering as containers of a Docker Engine; see manifest-containers.py."""
 import base64
 import os
 import re
@@ -10,9 +10,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .render import Rendering, bytes_of
+from lib.environment import ROOT
+
+from .render import Rendering, bytes_of, environment
 from .rules import MAIN, name_of
-from .tools import ROOT
 
 LABEL = "vyuha.manifest-containers"
 LOAD = int(os.environ.get("LOAD", "20000"))
@@ -50,24 +51,12 @@ class Pod:
         return base64.b64decode(text).decode() if kind == "Secret" else text
 
     def environment(self, container: dict) -> dict[str, str]:
-        result: dict[str, str] = {}
-        for source in container.get("envFrom", []):
-            name = source["configMapRef"]["name"]
-            result |= next(o["data"] for o in self.rendering.of("ConfigMap") if o["metadata"]["name"] == name)
-        for variable in container.get("env", []):
-            origin = variable.get("valueFrom", {})
-            if "value" in variable:
-                result[variable["name"]] = self.expanded(variable["value"], result)
-            elif "fieldRef" in origin:
-                field = origin["fieldRef"]["fieldPath"]
-                result[variable["name"]] = {"metadata.name": self.host, "metadata.namespace": self.rendering.namespace}[field]
-            elif "secretKeyRef" in origin and not origin["secretKeyRef"].get("optional"):
-                result[variable["name"]] = self.value("Secret", origin["secretKeyRef"]["name"], origin["secretKeyRef"]["key"])
-        return result
+        fields = {"metadata.name": self.host, "metadata.namespace": self.rendering.namespace}
 
-    @staticmethod
-    def expanded(text: str, known: dict[str, str]) -> str:
-        return re.sub(r"\$\((\w+)\)", lambda m: known.get(m.group(1), m.group(0)), text)
+        def secret(_: str, reference: dict) -> str | None:
+            return None if reference.get("optional") else self.value("Secret", reference["name"], reference["key"])
+
+        return environment(self.rendering, container, fields.__getitem__, secret)
 
     def mounts(self, container: dict, shared: bool) -> list[str]:
         """Files of ConfigMaps as read-only binds, claims as folders, empty directories as memory, or as a volume where two containers share them."""

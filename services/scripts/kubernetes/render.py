@@ -5,13 +5,14 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from .tools import ROOT
+from lib.environment import ROOT
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 OVERLAYS = ROOT / "k8s" / "overlays"
@@ -56,6 +57,26 @@ class Rendering:
 def bytes_of(quantity: str) -> float:
     number, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(quantity)).groups()
     return float(number) * {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[unit]
+
+
+def environment(r: Rendering, container: dict, field: Callable[[str], str], secret: Callable[[str, dict], str | None]) -> dict[str, str]:
+    """The variables that the kubelet would give the container. `field` knows the pod's own fields; `secret` the value for a variable that refers
+    to a Secret's key, None where it has none."""
+    maps = {o["metadata"]["name"]: o.get("data", {}) for o in r.of("ConfigMap")}
+    result: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        result |= maps.get(source["configMapRef"]["name"], {})
+    for variable in container.get("env", []):
+        name, origin = variable["name"], variable.get("valueFrom", {})
+        if "value" in variable:
+            result[name] = re.sub(r"\$\((\w+)\)", lambda m: result.get(m.group(1), m.group(0)), variable["value"])
+        elif "fieldRef" in origin:
+            result[name] = field(origin["fieldRef"]["fieldPath"])
+        elif "secretKeyRef" in origin:
+            value = secret(name, origin["secretKeyRef"])
+            if value is not None:
+                result[name] = value
+    return result
 
 
 def load_all(text: str) -> list[dict]:

@@ -3,11 +3,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from lib.environment import ROOT
 import catalog
 
 from . import broker
 from .render import Rendering, USE_CASES, bytes_of, use_case
-from .tools import ROOT
 
 MAIN = {service.name for service in catalog.services()}
 CONSUMERS = {service.name: service.reads[0] for service in catalog.services() if service.reads}
@@ -19,12 +19,6 @@ RATE_OF_A_NODE = 2000
 # Who opens a connection to what: everything else must be denied.
 NEEDS_KAFKA = MAIN | {"topics", "kafka", "test-status"}
 NEEDS_REDIS = MAIN | {"train", "retrain", "test-status"}
-
-
-@cache
-def version() -> str:
-    text = (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()
-    return re.search(r'vyuhaVersion = "([^"]+)"', text).group(1)
 
 
 @cache
@@ -136,8 +130,8 @@ def images_and_ports(r: Rendering) -> Iterator[str]:
             if not image or tag in ("", "latest"):
                 yield f"{title}: the image {container['image']} has no version."
             elif short.startswith("vyuha/"):
-                if tag != version() and "registry" not in r.title:
-                    yield f"{title}: image version {tag}, but the suite is {version()}."
+                if tag != catalog.version() and "registry" not in r.title:
+                    yield f"{title}: image version {tag}, but the suite is {catalog.version()}."
                 if docker_targets() is not None and short[6:] not in docker_targets():
                     yield f"{title}: services/Dockerfile has no target {short[6:]}."
             elif not any(image.endswith(server) for server in SERVERS):

@@ -2,6 +2,8 @@
 import importlib.util
 import time
 
+from lib import environment
+
 from . import tools
 
 
@@ -33,7 +35,7 @@ def all_checks() -> int:
 
     report = Report()
     print("kubernetes:")
-    if not tools.has("yaml"):
+    if not environment.has("yaml"):
         report.skip("everything but the scripts", "PyYAML could not be installed from PyPI")
     else:
         manifests(report)
@@ -49,7 +51,7 @@ def manifests(report: Report) -> None:
     report.check("every use case has an overlay, and the reverse", standalone.use_cases())
     renderings: list = []
     kubectl, why = tools.kubectl()
-    validates = tools.has("kubernetes_validate")
+    validates = environment.has("kubernetes_validate")
     if not validates:
         report.skip("strict schemas", "kubernetes-validate could not be installed from PyPI")
         schema.faults = lambda rendering: iter(())
@@ -72,7 +74,7 @@ def manifests(report: Report) -> None:
         if overlays and validates:
             report.check(f"the rules notice each of {len(selftest.DAMAGES)} damages", selftest.faults(overlays[0]))
         renderings += overlays + combinations
-    if not tools.has("helm_python"):
+    if not environment.has("helm_python"):
         report.skip("the Helm chart", "helm-python-sdk could not be installed from PyPI")
     else:
         report.check(f"Helm lints and renders for {len(helm_chart.GOOD) + 1} sets of values", helm_chart.good())
@@ -89,7 +91,7 @@ def manifests(report: Report) -> None:
     else:
         report.check("the executables understand what the manifests set", settings.faults(renderings))
     if overlays:
-        if importlib.util.find_spec("yaml") and (tools.ROOT / "compose" / "core.yaml").exists():
+        if importlib.util.find_spec("yaml") and (environment.ROOT / "compose" / "core.yaml").exists():
             from . import compose
 
             report.check("Kafka's memory fits in compose too", compose.brokers())

@@ -2,10 +2,11 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import catalog
 
-from .render import ROOT, Rendering
+from .render import ROOT, Rendering, environment
 from .rules import containers, name_of
 from .tools import executable
 
@@ -17,23 +18,13 @@ MADE = {
 }
 
 
-def environment(rendering: Rendering, container: dict) -> dict[str, str]:
-    """The variables that the container gets, with values from ConfigMaps and Secrets put in as the kubelet would."""
-    maps = {o["metadata"]["name"]: o.get("data", {}) for o in rendering.of("ConfigMap")}
-    result: dict[str, str] = {}
-    for source in container.get("envFrom", []):
-        result |= maps.get(source["configMapRef"]["name"], {})
-    for variable in container.get("env", []):
-        origin = variable.get("valueFrom", {})
-        if "value" in variable:
-            result[variable["name"]] = variable["value"]
-        elif "fieldRef" in origin:
-            result[variable["name"]] = "pod-0"
-        elif variable["name"] == "REDIS_URL":
-            result[variable["name"]] = "redis://:secret@redis:6379/0"
-        elif origin.get("secretKeyRef", {}).get("name") in rendering.outside or origin.get("secretKeyRef", {}).get("optional"):
-            result[variable["name"]] = MADE.get(variable["name"], "https://example.com/hook" if "URL" in variable["name"] else "made-by-a-person")
-    return result
+def secret(rendering: Rendering, name: str, reference: dict) -> str | None:
+    """What could stand in a Secret: the suite's own, or one that a person makes."""
+    if name == "REDIS_URL":
+        return "redis://:secret@redis:6379/0"
+    if reference["name"] in rendering.outside or reference.get("optional"):
+        return MADE.get(name, "https://example.com/hook" if "URL" in name else "made-by-a-person")
+    return None
 
 
 def missing() -> list[str]:
@@ -49,7 +40,7 @@ def faults(renderings: list[Rendering]) -> Iterator[str]:
                 program = executable(name)
                 if "vyuha/" not in container["image"] or program is None:
                     continue
-                variables = {k: v.replace(HOME, f"{ROOT}/services/usecases/") for k, v in environment(rendering, container).items()}
+                variables = {k: v.replace(HOME, f"{ROOT}/services/usecases/") for k, v in environment(rendering, container, lambda _: "pod-0", partial(secret, rendering)).items()}
                 arguments = container.get("args", [])
                 # Every namespace has its own address of Kafka; one is enough.
                 key = (name, *arguments, *sorted((k, v) for k, v in variables.items() if k != "KAFKA_BOOTSTRAP_SERVERS"))

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
-from .tools import ROOT
+from lib.environment import ROOT
 
 
 def faults(skip: Callable[[str, str], None]) -> Iterator[str]:

@@ -36,7 +36,7 @@ unfinished() {
 
 # The sanitizer must report what is wrong and nothing else, with the options and the preload of this run.
 probe() {
-    ${swift}c -swift-version 6 -parse-as-library -g -sanitize="$sanitizer" "$here/probe.swift" -o "$folder/probe" 2>&1 | grep -v "$noise" || true
+    "${swift}c" -swift-version 6 -parse-as-library -g -sanitize="$sanitizer" "$here/probe.swift" -o "$folder/probe" 2>&1 | grep -v "$noise" || true
     local want code mode
     local -A modes=([mutex]=0)
     if [ "$sanitizer" = thread ]; then modes+=([race]=66 [copy]=66); else modes+=([overflow]=66); fi

@@ -5,17 +5,16 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-venv=$here/../../.build/api-test-venv
 tool=${SCHEMATHESIS:-schemathesis}
 if ! command -v "$tool" >/dev/null; then
-    tool=$(cd "$here/../.." && pwd)/.build/api-test-venv/bin/schemathesis
-    [ -x "$tool" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check schemathesis==4.32.5; } >&2 || {
-        echo "SKIPPED api-test: schemathesis cannot be installed from PyPI; Debian needs python3-venv for it." >&2
+    folder=$("$here/../lib/venv.sh" api-test schemathesis==4.32.5) || {
+        echo "SKIPPED api-test: there is no schemathesis." >&2
         exit 0
     }
+    tool=$folder/bin/schemathesis
 fi
-# shellcheck source=services/scripts/api-server.sh
-. "$here/api-server.sh"
+# shellcheck source=services/scripts/api/server.sh
+. "$here/server.sh"
 work=$(mktemp -d)
 trap 'api_down; rm -rf "$work"' EXIT
 api_up

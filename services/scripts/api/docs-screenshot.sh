@@ -15,8 +15,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 profile=$(mktemp -d)
 trap 'rm -rf "$profile"; if [ -n "${VYUHA_API_URL:-}" ]; then api_down; fi' EXIT
 if [ -z "$url" ]; then
-    # shellcheck source=services/scripts/api-server.sh
-    . "$here/api-server.sh"
+    # shellcheck source=services/scripts/api/server.sh
+    . "$here/server.sh"
     api_up
     url=$VYUHA_API_URL/docs
 fi

@@ -1,8 +1,8 @@
-"""What can be known about the deployment files without running them; called by check-deployment.sh.
+"""What can be known about the deployment files without running them; called by deployment.sh beside it.
 
-    deployment_checks.py                    all checks; exit 1 and a sentence per mistake
-    deployment_checks.py --print-metrics    the metrics that dashboards and rules use
-    deployment_checks.py --print-expressions   every expression of the dashboards, as a rule file for promtool
+    deployment.py                    all checks; exit 1 and a sentence per mistake
+    deployment.py --print-metrics    the metrics that dashboards and rules use
+    deployment.py --print-expressions   every expression of the dashboards, as a rule file for promtool
 """
 
 import json
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import yaml
 
-import catalog
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import catalog  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = catalog.ROOT
 COMPOSE = ROOT / "compose"
 DASHBOARDS = sorted((COMPOSE / "observability/grafana/dashboards").glob("*.json"))
 RULES = COMPOSE / "observability/prometheus/rules.yaml"
@@ -147,7 +149,7 @@ def check_compose():
         check(name in ONE_SHOT or name in SERVICES or "healthcheck" in service, f"{name} has no health check.")
         check(name in ONE_SHOT or service.get("restart"), f"{name} says nothing about restarts.")
     dockerfile = (ROOT / "services/Dockerfile").read_text()
-    version = re.search(r'vyuhaVersion = "([^"]+)"', (ROOT / "Sources/Kit/ServiceKit/Service.swift").read_text()).group(1)
+    version = catalog.version()
     check(f"ARG VERSION={version}\n" in dockerfile, f"services/Dockerfile has another VERSION than {version}.")
     check(f"VYUHA_VERSION={version}\n" in (COMPOSE / ".env").read_text(), f"compose/.env has another VYUHA_VERSION than {version}.")
     variables = set(re.findall(r"^([A-Z_]+)=", (COMPOSE / ".env").read_text(), re.M))

