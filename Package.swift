@@ -55,13 +55,14 @@ let c: [Target] = [
 ]
 
 let core: [Target] = [
+    Layer.core.library("Text"),
     Layer.core.library("JSON", ["CSimdJSON"]),
     Layer.core.library("Contracts", ["JSON"]),
-    Layer.core.library("Features", ["Contracts", "JSON"]),
-    Layer.core.library("Detectors", ["JSON"]),
-    Layer.core.library("Simulation"),
-    Layer.core.library("Alerting", ["JSON"]),
-    Layer.core.library("Quality", ["JSON"]),
+    Layer.core.library("Features", ["Contracts", "JSON", "Text"]),
+    Layer.core.library("Detectors", ["JSON", "Text"]),
+    Layer.core.library("Simulation", ["Text"]),
+    Layer.core.library("Alerting", ["JSON", "Text"]),
+    Layer.core.library("Quality", ["JSON", "Text"]),
 ]
 
 let bridges: [Target] = [
@@ -69,21 +70,21 @@ let bridges: [Target] = [
     Layer.bridges.library("RedisClient", ["CHiredis"]),
     Layer.bridges.library("HTTPClient", ["CCurl"]),
     Layer.bridges.library("PostgresClient", ["CPQ"]),
-    Layer.bridges.library("HTTPServer", ["CMicroHTTPD"]),
-    Layer.bridges.library("YAMLReader", ["CYAML"]),
+    Layer.bridges.library("HTTPServer", ["CMicroHTTPD", "Text"]),
+    Layer.bridges.library("YAMLReader", ["CYAML", "Text"]),
     Layer.bridges.library("CSVReader", ["CZlib"]),
     Layer.bridges.library("Compression", ["CZlib"]),
 ]
 
 let kit: [Target] = [
-    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient"]),
+    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Text"]),
     Layer.kit.library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
 ]
 
 let domain: [Target] = [
-    Layer.domain.library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit"]),
+    Layer.domain.library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit", "Text"]),
     Layer.domain.library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
-    Layer.domain.library("FeatureStore", ["RedisClient", "Contracts", "JSON"]),
+    Layer.domain.library("FeatureStore", ["RedisClient", "Contracts", "JSON", "Text"]),
     Layer.domain.library("ModelRegistry", ["RedisClient", "Contracts"]),
 ]
 
@@ -92,21 +93,20 @@ let services: [Target] = [
         "Producer",
         [
             "UseCases", "Features", "Simulation", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
-            "ServiceKit", "Contracts", "JSON",
+            "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),
     Layer.services.executable(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient",
-            "KafkaClient",
-            "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient",
+            "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.services.executable(
         "AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable(
-        "Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON"]),
+        "Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text"]),
 ]
 
 let tools: [Target] = [
@@ -114,43 +114,42 @@ let tools: [Target] = [
         "VyuhaCtl",
         [
             "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
-            "RedisClient",
-            "KafkaClient", "ServiceKit", "Contracts", "JSON",
+            "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.tools.executable(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer",
-            "HTTPClient", "KafkaClient",
-            "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer", "HTTPClient",
+            "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
 ]
 
 let checks: [Target] = [
+    Layer.core.tests("Text", ["Text"]),
     .testTarget(
         name: "ArchitectureTests", dependencies: ["JSON", "TestSupport"], path: "Tests/ArchitectureTests", swiftSettings: swift),
-    Layer.core.tests("JSON", ["JSON"]),
+    Layer.core.tests("JSON", ["JSON", "Text"]),
     Layer.core.tests("Contracts", ["Contracts", "YAMLReader", "TestSupport"]),
-    Layer.core.tests("Features", ["Features", "Contracts", "JSON"]),
-    Layer.core.tests("Detectors", ["Detectors", "JSON"]),
+    Layer.core.tests("Features", ["Features", "Contracts", "JSON", "Text"]),
+    Layer.core.tests("Detectors", ["Detectors", "JSON", "Text"]),
     Layer.core.tests("Simulation", ["Simulation"]),
     Layer.core.tests("Alerting", ["Alerting", "JSON"]),
     Layer.core.tests("Quality", ["Quality"]),
     Layer.bridges.tests("KafkaClient", ["KafkaClient"]),
     Layer.bridges.tests("RedisClient", ["RedisClient", "TestSupport"]),
     Layer.bridges.tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
-    Layer.bridges.tests("YAMLReader", ["YAMLReader"]),
-    Layer.bridges.tests("CSVReader", ["CSVReader"]),
+    Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
+    Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),
     Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "TestSupport"]),
-    Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "TestSupport"]),
+    Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
     Layer.kit.tests("StateStore", ["StateStore", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),
     Layer.domain.tests("ModelRegistry", ["ModelRegistry", "Contracts", "RedisClient", "TestSupport"]),
     Layer.services.tests(
         "Producer",
         [
-            "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON",
+            "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
             "TestSupport",
         ]),
     Layer.services.tests("StreamProcessor", ["StreamProcessor", "Features"]),
@@ -158,7 +157,7 @@ let checks: [Target] = [
         "ScoringService",
         [
             "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient",
-            "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
+            "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text", "TestSupport",
         ]),
     Layer.services.tests(
         "AlertSink",
@@ -166,7 +165,7 @@ let checks: [Target] = [
             "AlertSink", "UseCases", "Alerting", "AlertStore", "HTTPClient", "HTTPServer", "KafkaClient", "RedisClient", "ServiceKit", "Contracts",
             "JSON", "TestSupport",
         ]),
-    Layer.services.tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON", "TestSupport"]),
+    Layer.services.tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON", "Text", "TestSupport"]),
     Layer.tools.tests(
         "VyuhaCtl",
         ["VyuhaCtl", "UseCases", "Quality", "YAMLReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),

@@ -1,4 +1,5 @@
 import Synchronization
+import Text
 
 /// Names for requests that came without one: 16 hexadecimal digits, different for each request and server.
 final class RequestIDs: Sendable {
@@ -8,11 +9,8 @@ final class RequestIDs: Sendable {
 
     /// Gives the next name as a C string that lives as long as the call.
     func withNew<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        // SplitMix64 (Steele, Lea, Flood 2014): a counter becomes a number without a visible order.
-        var value = next.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        value ^= value >> 31
+        // A counter becomes a number without a visible order.
+        let value = SplitMix64.mix(next.wrappingAdd(SplitMix64.increment, ordering: .relaxed).newValue)
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 17) { text in
             for index in 0..<16 {
                 let digit = CChar(truncatingIfNeeded: (value >> UInt64(60 - 4 * index)) & 0xF)

@@ -1,3 +1,5 @@
+import Text
+
 /// The keys of a mapping, in the order of the file.
 public struct YAMLMapping: Sendable {
     public let entries: [YAMLEntry]

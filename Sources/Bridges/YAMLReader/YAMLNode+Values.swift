@@ -1,3 +1,5 @@
+import Text
+
 /// Typed reading. Every failure is a sentence at this value's place.
 extension YAMLNode {
     /// The text as written, also of `yes` or `1.0` without quotes.

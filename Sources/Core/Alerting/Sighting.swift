@@ -1,3 +1,5 @@
+import Text
+
 /// One anomaly, or the end of one, on its way through the stages.
 public struct Sighting: Sendable, Equatable {
     /// Of the scored record.
@@ -50,7 +52,7 @@ public struct Sighting: Sendable, Equatable {
     var series: String { labels.entity + "\u{1F}" + labels.set }
 
     /// FNV-1a of id, set, and whether it is an end: with its place it says which sighting this is.
-    var identity: UInt64 { Hash.of(id, labels.set, isCleared ? "-" : "+") }
+    var identity: UInt64 { FNV1a.hash(texts: id, labels.set, isCleared ? "-" : "+") }
 }
 
 /// What became of a sighting.
@@ -69,16 +71,4 @@ public enum Fate: Sendable, Equatable {
     case cleared(alert: String)
     /// There was no alert to clear.
     case nothingToClear
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
-enum Hash {
-    static func of(_ texts: String...) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for text in texts {
-            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ 0x1F) &* 0x100_0000_01B3
-        }
-        return hash
-    }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// Every detector, by its name on the command line and in `usecase.yaml`. A new one is one case here and one line in `type`.
 public enum DetectorKind: String, CaseIterable, Sendable {
     case isolationForest = "isolation-forest"
@@ -37,7 +39,7 @@ public enum DetectorKind: String, CaseIterable, Sendable {
     public init(named name: String) throws(DetectorError) {
         guard let kind = DetectorKind(rawValue: name) else {
             let names = DetectorKind.allCases.map(\.rawValue)
-            let hint = nearest(to: name, among: names).map { "did you mean `\($0)`?" } ?? "choose one of \(names.joined(separator: ", "))."
+            let hint = Nearest.name(to: name, in: names).map { "did you mean `\($0)`?" } ?? "choose one of \(names.joined(separator: ", "))."
             throw DetectorError(.parameter, "There is no detector `\(name)`: \(hint)")
         }
         self = kind

@@ -1,3 +1,5 @@
+import Text
+
 /// One parameter's value as a file or a flag gives it.
 public enum ParameterValue: Sendable, Equatable, CustomStringConvertible {
     case integer(Int)
@@ -85,7 +87,7 @@ public struct DetectorParameters: Sendable, Equatable {
         for (name, value) in given.sorted(by: { $0.key < $1.key }) {
             guard let spec = specs.first(where: { $0.name == name }) else {
                 let names = specs.map(\.name)
-                let hint = nearest(to: name, among: names).map { ", did you mean `\($0)`?" } ?? "; it has \(names.joined(separator: ", "))."
+                let hint = Nearest.name(to: name, in: names).map { ", did you mean `\($0)`?" } ?? "; it has \(names.joined(separator: ", "))."
                 throw DetectorError(.parameter, "The detector \(kind.rawValue) has no parameter `\(name)`\(hint)")
             }
             guard let accepted = spec.accept(value) else {
@@ -137,24 +139,4 @@ public struct DetectorParameters: Sendable, Equatable {
         guard case .list(let value)? = entries[name] else { preconditionFailure("\(kind.rawValue) has no list `\(name)`") }
         return value
     }
-}
-
-/// The candidate within two edits (or a third of the name's length), nearest first; for "did you mean".
-func nearest(to name: String, among candidates: [String]) -> String? {
-    let limit = max(2, name.count / 3)
-    return candidates.map { ($0, editDistance(name, $0)) }.filter { $0.1 <= limit }.min { $0.1 < $1.1 }?.0
-}
-
-private func editDistance(_ first: String, _ second: String) -> Int {
-    let a = Array(first.utf8)
-    let b = Array(second.utf8)
-    var previous = Array(0...b.count)
-    for i in 0..<a.count {
-        var current = [i + 1]
-        for j in 0..<b.count {
-            current.append(min(previous[j] + (a[i] == b[j] ? 0 : 1), previous[j + 1] + 1, current[j] + 1))
-        }
-        previous = current
-    }
-    return previous[b.count]
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// Several detectors that vote with p-values, chosen by what kind of data the training rows are.
 ///
@@ -73,7 +74,7 @@ public struct Ensemble: WideningDetector {
             rows = wide.selecting(rows: isWarm.indices.filter { isWarm[$0] })
         }
         let plans = plans(data, isSeries: context != nil, profile: profile, names: parameters.list("members"))
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let shuffled = random.sample(rows.rows, below: rows.rows)
         let heldBack = shuffled[..<max(rows.rows / 4, 2)].sorted()
         let training = shuffled[max(rows.rows / 4, 2)...].sorted()

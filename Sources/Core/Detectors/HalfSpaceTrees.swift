@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// Half-space trees: a stream's rows counted in random boxes; rows in boxes that were empty lately are anomalous. Learns on the way.
 ///
@@ -46,7 +47,7 @@ public struct HalfSpaceTrees: StreamingDetector {
             let values = data.column(column)
             return (values.min() ?? 0, values.max() ?? 0)
         }
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var cuts: [UInt64] = []
         for tree in 0..<trees {
             // A work range that holds the training range, off its centre at random, as in the paper.
@@ -72,7 +73,7 @@ public struct HalfSpaceTrees: StreamingDetector {
     }
 
     /// Appends one tree in heap order; both halves of a range go on with their own half.
-    private static func halve(_ work: [(Double, Double)], depth: Int, random: inout SeededGenerator, cuts: inout [UInt64]) {
+    private static func halve(_ work: [(Double, Double)], depth: Int, random: inout SplitMix64, cuts: inout [UInt64]) {
         var ranges: [[(Double, Double)]] = [[], work]
         cuts.append(0)
         for node in 1..<(1 << depth) {

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// Isolation forest: rows that random cuts separate early from the rest are anomalous.
 ///
@@ -43,7 +44,7 @@ public struct IsolationForest: Detector {
         let size = min(parameters.integer("sample_size"), data.rows)
         var height = 1
         while 1 << height < size { height += 1 }
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var builder = IsolationTreeBuilder(columns: data.columns, height: height)
         var cuts: [UInt64] = []
         var leaves: [Float] = []
@@ -212,7 +213,7 @@ private struct IsolationTreeBuilder {
         leaves = []
     }
 
-    mutating func build(from data: FeatureMatrix, rows: [Int], random: inout SeededGenerator) {
+    mutating func build(from data: FeatureMatrix, rows: [Int], random: inout SplitMix64) {
         // Below an early leaf every cut is +infinity: all rows go left, to the one leaf that has the path length.
         cuts = [UInt64](repeating: UInt64(IsolationForest.key(.infinity)) << 32, count: 1 << height)
         leaves = [Float](repeating: 0, count: 1 << height)
@@ -224,7 +225,7 @@ private struct IsolationTreeBuilder {
         grow(node: 1, depth: 0, range: 0..<rows.count, random: &random)
     }
 
-    private mutating func grow(node: Int, depth: Int, range: Range<Int>, random: inout SeededGenerator) {
+    private mutating func grow(node: Int, depth: Int, range: Range<Int>, random: inout SplitMix64) {
         guard depth < height, range.count > 1, let cut = chooseCut(range, random: &random) else {
             leaves[(node << (height - depth)) - (1 << height)] = Float(Double(depth) + averagePathLength(range.count))
             return
@@ -240,7 +241,7 @@ private struct IsolationTreeBuilder {
     }
 
     /// A random feature among those that vary here, and a cut between its extremes with rows on both sides; nil where nothing varies.
-    private mutating func chooseCut(_ range: Range<Int>, random: inout SeededGenerator) -> (column: Int, value: Float)? {
+    private mutating func chooseCut(_ range: Range<Int>, random: inout SplitMix64) -> (column: Int, value: Float)? {
         open.removeAll(keepingCapacity: true)
         open.append(contentsOf: 0..<columns)
         while !open.isEmpty {

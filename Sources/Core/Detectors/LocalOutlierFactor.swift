@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// Local outlier factor for new rows (novelty detection): rows that lie in thinner surroundings than their neighbours do.
 ///
@@ -43,7 +44,7 @@ public struct LocalOutlierFactor: Detector {
         var reference = data
         let limit = parameters.integer("reference_rows")
         if data.rows > limit {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             reference = data.selecting(rows: random.sample(limit, below: data.rows).sorted())
         }
         return LocalOutlierFactor(

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// One-class support vector machine with a Gaussian kernel: a smooth border around most of the training rows.
 ///
@@ -37,7 +38,7 @@ public struct OneClassSVM: Detector {
         var rows = data
         let limit = parameters.integer("reference_rows")
         if data.rows > limit {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             rows = data.selecting(rows: random.sample(limit, below: data.rows).sorted())
         }
         var gamma = parameters.number("gamma")

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// Random cut forest on shingles: how much a tree over recent shingles would change if the newest were in it. Learns on the way.
 ///
@@ -49,7 +50,7 @@ public struct RandomCutForest: StreamingDetector {
         for (number, sequence) in sequences.enumerated() where sequence.count >= length {
             for end in length...sequence.count { ends.append((number, end)) }
         }
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var sample: [Double] = []
         for chosen in random.sample(parameters.integer("sample_size"), below: sequences.isEmpty ? data.rows : ends.count) {
             let rows = sequences.isEmpty ? [chosen] : Array(sequences[ends[chosen].sequence][ends[chosen].end - length..<ends[chosen].end])
@@ -97,7 +98,7 @@ public struct RandomCutForest: StreamingDetector {
 
     public func learn(_ row: Span<Double>, time: Int64, state: inout DetectorState) {
         guard accepts(state) else { return }
-        var random = SeededGenerator(seed: UInt64(bitPattern: state.integers[1]))
+        var random = SplitMix64(seed: UInt64(bitPattern: state.integers[1]))
         if random.unit() * Double(horizon) < Double(size) {
             let place = random.below(size) * width
             for index in 0..<width { state.numbers[place + index] = state.numbers[sample.count + index] }
@@ -135,7 +136,7 @@ public struct RandomCutForest: StreamingDetector {
                         work.box(of: work.take(from: turn, by: turns, below: size), into: boxes + 2 * turn * stride)
                     }
                     for tree in 0..<trees {
-                        var random = SeededGenerator(seed: seed &+ UInt64(tree) &* 0x9E37_79B9)
+                        var random = SplitMix64(seed: seed &+ UInt64(tree) &* 0x9E37_79B9)
                         let count = work.take(from: tree % turns, by: turns, below: size)
                         sum += work.descend(count, from: boxes + 2 * (tree % turns) * stride, &random)
                     }
@@ -233,7 +234,7 @@ private struct CutWork {
     }
 
     /// Cuts until the query stands alone or among its equals; the greatest displacement on the way.
-    func descend(_ points: Int, from first: UnsafePointer<Float>, _ random: inout SeededGenerator) -> Double {
+    func descend(_ points: Int, from first: UnsafePointer<Float>, _ random: inout SplitMix64) -> Double {
         var count = points
         box.update(from: first, count: 2 * stride)
         var greatest = 0.0

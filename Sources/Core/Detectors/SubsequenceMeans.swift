@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// k-means on sub-sequences: the last rows of an entity, as one point, against the nearest of the shapes that its past consists of.
 ///
@@ -46,7 +47,7 @@ public struct SubsequenceMeans: StreamingDetector {
                 }
             }
         }
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         // Twenty thousand sub-sequences place twenty centres as well as all do.
         if points.rows > 20_000 { points = points.selecting(rows: random.sample(20_000, below: points.rows).sorted()) }
         let count = min(parameters.integer("clusters"), points.rows)
@@ -62,7 +63,7 @@ public struct SubsequenceMeans: StreamingDetector {
     }
 
     /// k-means++: each next centre is a point drawn in proportion to its squared distance from the centres so far.
-    private static func seeds(_ points: FeatureMatrix, count: Int, random: inout SeededGenerator) -> [Double] {
+    private static func seeds(_ points: FeatureMatrix, count: Int, random: inout SplitMix64) -> [Double] {
         var centers = points.row(random.below(points.rows))
         var distances = [Double](repeating: .infinity, count: points.rows)
         let width = points.columns

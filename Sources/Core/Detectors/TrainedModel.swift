@@ -1,3 +1,5 @@
+import Text
+
 /// A detector ready to serve: names of its features, preprocessing, detector, calibration, threshold and metadata. Immutable apart from the
 /// threshold and the metadata; safe to share between threads. Score with a `ModelScorer`, one for each thread.
 public struct TrainedModel: Sendable {
@@ -23,7 +25,7 @@ public struct TrainedModel: Sendable {
     ) throws(DetectorError) -> TrainedModel {
         try check(data, order: order, plan: plan)
         let threshold = try Threshold(plan.threshold, eventsPerEntityPerDay: plan.eventsPerEntityPerDay)
-        var random = SeededGenerator(seed: plan.seed)
+        var random = SplitMix64(seed: plan.seed)
         let sequences = plan.detector.isStreaming ? order?.sequences(plan.detector.scope) : nil
         let (fitRows, heldBack) = split(data.rows, sequences: sequences, share: plan.heldBackShare, random: &random)
         let seed = random.next()
@@ -72,7 +74,7 @@ public struct TrainedModel: Sendable {
 
     /// Rows to fit on and rows to calibrate with, both ascending.
     private static func split(
-        _ rows: Int, sequences: [[Int]]?, share: Double, random: inout SeededGenerator
+        _ rows: Int, sequences: [[Int]]?, share: Double, random: inout SplitMix64
     ) -> (fit: [Int], heldBack: [Int]) {
         let all = Array(0..<rows)
         guard rows >= 20 else { return (all, all) }

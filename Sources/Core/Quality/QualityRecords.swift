@@ -1,4 +1,5 @@
 import JSON
+import Text
 
 /// What quality needs of a record of `<uc>.scores`.
 public enum ScoreSlot {
@@ -10,7 +11,7 @@ public enum ScoreSlot {
         guard entity.kind == .string, time.kind == .integer else { return }
         let isWindow = start.kind == .integer && end.kind == .integer && start.integer <= end.integer
         matcher.score(
-            entity: EntityHash.of(fields.text, entity.text), span: isWindow ? start.integer...end.integer : time.integer...time.integer,
+            entity: FNV1a.hash(fields.text[entity.text]), span: isWindow ? start.integer...end.integer : time.integer...time.integer,
             isFlagged: fields.slots[3].number == 1, now: now)
     }
 }
@@ -25,18 +26,9 @@ public enum LabelSlot {
         guard fields.slots[1].number == 1, entity.kind == .string, time.kind == .integer else { return }
         let (start, end) = (fields.slots[6], fields.slots[7])
         matcher.label(
-            entity: EntityHash.of(fields.text, entity.text),
+            entity: FNV1a.hash(fields.text[entity.text]),
             kind: kind.kind == .string ? String(decoding: fields.text[kind.text], as: UTF8.self) : "",
             start: start.kind == .integer ? start.integer : time.integer, end: end.kind == .integer ? end.integer : time.integer,
             at: time.integer, now: now)
-    }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll and Vo).
-enum EntityHash {
-    static func of(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3 }
-        return hash
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// A simulation whose events travel a network: some come late, behind younger ones, and some never come.
 ///
 /// Which ones depends on the seed, the entity and the event's number only. Cost: a few nanoseconds an event; a late one is copied.
@@ -19,12 +21,12 @@ struct Disturbed<Inner: Simulator>: Simulator {
         while true {
             if !hasAhead {
                 inner.next(into: &ahead)
-                var random = SeededRandom(
+                var random = SplitMix64(
                     seed: settings.seed ^ 0xD157, stream: UInt64(truncatingIfNeeded: ahead.entity) << 40 ^ UInt64(bitPattern: ahead.sequence))
-                let fate = random.uniform()
+                let fate = random.unit()
                 if fate < settings.missing { continue }
                 if fate < settings.missing + settings.late {
-                    delay(by: 1 + Int64(random.uniform() * Double(settings.lateness)))
+                    delay(by: 1 + Int64(random.unit() * Double(settings.lateness)))
                     continue
                 }
                 hasAhead = true

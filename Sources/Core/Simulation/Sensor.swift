@@ -1,3 +1,5 @@
+import Text
+
 /// What a sensor measures.
 enum SensorMetric: Int, CaseIterable, Sendable {
     case temperature, humidity, pressure, vibration
@@ -99,7 +101,7 @@ struct Sensor: Sendable {
     private let level: Double
     private let swing: Double
     private let noise: Double
-    private var random: SeededRandom
+    private var random: SplitMix64
     private var wander = 0.0
     private var last: Double
     /// Readings until the fault shows, then until it is gone.
@@ -110,19 +112,19 @@ struct Sensor: Sendable {
     private var size = 0.0
 
     init(index: Int, seed: UInt64, step: SensorStep) {
-        random = SeededRandom(seed: seed, stream: UInt64(index))
+        random = SplitMix64(seed: seed, stream: UInt64(index))
         metric = SensorMetric.allCases[index % SensorMetric.allCases.count]
         let habits = metric.habits
         level = habits.level + habits.places * random.gaussian()
-        swing = habits.swing * (0.7 + 0.6 * random.uniform())
+        swing = habits.swing * (0.7 + 0.6 * random.unit())
         noise = habits.noise
         last = level
-        weakness = step.faults[Int(((random.bits() >> 32) * UInt64(step.faults.count)) >> 32)]
+        weakness = step.faults[Int(((random.next() >> 32) * UInt64(step.faults.count)) >> 32)]
         untilFault = .max
         guard step.anomalyRate > 0 else { return }
         // Golden-ratio phases spread the sensors evenly over their cycles; half of the sensors' faults would begin early otherwise.
-        var shared = SeededRandom(seed: seed, stream: .max)
-        let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        var shared = SplitMix64(seed: seed, stream: .max)
+        let turn = shared.unit() + Double(index) * 0.618_033_988_749_894_9
         plan(step)
         let cycle = Double(untilFault + untilCured)
         let elapsed = Int64((turn - turn.rounded(.down)) * cycle)
@@ -137,13 +139,13 @@ struct Sensor: Sendable {
 
     /// The next cycle, healthy first and faulty at its end.
     private mutating func plan(_ step: SensorStep) {
-        let faulty = weakness.seconds(step.seconds) * (weakness == .spike ? 1 : 0.8 + 0.4 * random.uniform())
+        let faulty = weakness.seconds(step.seconds) * (weakness == .spike ? 1 : 0.8 + 0.4 * random.unit())
         let readings = max(1, (faulty / step.seconds).rounded())
         untilCured = Int64(readings)
         untilFault = Int64((readings / step.anomalyRate * (1 - step.anomalyRate)).rounded())
-        let direction = random.bits() & 1 == 0 ? 1.0 : -1.0
+        let direction = random.next() & 1 == 0 ? 1.0 : -1.0
         switch weakness {
-        case .spike: size = direction * (12 + 8 * random.uniform())
+        case .spike: size = direction * (12 + 8 * random.unit())
         case .drift: size = direction * 0.1 * step.seconds
         case .stuck: size = 0
         case .noise: size = 8

@@ -1,3 +1,5 @@
+import Text
+
 /// What a soldier does. How long he stays at it is geometric, as in any Markov chain; the means below are in seconds.
 enum Activity: UInt8, Sendable {
     case rest, march, fight
@@ -105,9 +107,9 @@ struct Soldier: Sendable {
 
     private static let meanEpisodeSeconds = 90.0
 
-    private var random: SeededRandom
+    private var random: SplitMix64
     /// Of its own, so that heart rate and stamina do not depend on what else is measured.
-    private var others: SeededRandom
+    private var others: SplitMix64
     private var respiration: Double
     private var temperature: Double
     private let restingHeartRate: Double
@@ -126,15 +128,15 @@ struct Soldier: Sendable {
     private var untilAntidote: Double
 
     init(index: Int, seed: UInt64, step: Step) {
-        random = SeededRandom(seed: seed, stream: UInt64(index))
+        random = SplitMix64(seed: seed, stream: UInt64(index))
         restingHeartRate = 62 + 4 * random.gaussian()
         maximumHeartRate = 188 + 4 * random.gaussian()
-        activity = .stationary(random.uniform())
+        activity = .stationary(random.unit())
         boutEffort = activity.effort + 0.06 * random.gaussian()
         effort = boutEffort
         heartRate = restingHeartRate + (maximumHeartRate - restingHeartRate) * effort
         stamina = Self.staminaTarget(effort)
-        others = SeededRandom(seed: seed ^ 0x5EED, stream: UInt64(index))
+        others = SplitMix64(seed: seed ^ 0x5EED, stream: UInt64(index))
         respiration = 14 + 30 * effort
         temperature = 36.8 + 0.9 * effort
         untilOnset = .infinity
@@ -142,8 +144,8 @@ struct Soldier: Sendable {
         effect = 0
         guard step.anomalyRate > 0 else { return }
         // Golden-ratio phases: any run of soldiers is spread evenly over the cycle, so the share of ailing soldiers is right at once.
-        var shared = SeededRandom(seed: seed, stream: .max)
-        let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        var shared = SplitMix64(seed: seed, stream: .max)
+        let turn = shared.unit() + Double(index) * 0.618_033_988_749_894_9
         let phase = turn - turn.rounded(.down)
         let cycle = drawEpisode(step)
         let elapsed = phase * cycle
@@ -157,10 +159,10 @@ struct Soldier: Sendable {
 
     /// Plans the next cycle, healthy first and ailing at its end. Returns its length in seconds.
     private mutating func drawEpisode(_ step: Step) -> Double {
-        let cycle = Self.meanEpisodeSeconds / step.anomalyRate * (0.75 + 0.5 * random.uniform())
+        let cycle = Self.meanEpisodeSeconds / step.anomalyRate * (0.75 + 0.5 * random.unit())
         untilAntidote = cycle * step.anomalyRate
         untilOnset = cycle - untilAntidote
-        ailment = step.ailments[Int(random.bits() % UInt64(step.ailments.count))]
+        ailment = step.ailments[Int(random.next() % UInt64(step.ailments.count))]
         return cycle
     }
 
@@ -211,8 +213,8 @@ struct Soldier: Sendable {
     }
 
     private mutating func moveBody(_ step: Step) {
-        if random.uniform() * activity.meanSeconds < step.seconds {
-            activity = activity.successor(random.uniform())
+        if random.unit() * activity.meanSeconds < step.seconds {
+            activity = activity.successor(random.unit())
             boutEffort = activity.effort + 0.06 * random.gaussian()
         }
         effort += (boutEffort - effort) * step.effortGain

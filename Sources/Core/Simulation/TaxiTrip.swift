@@ -1,3 +1,5 @@
+import Text
+
 /// One trip, from what the street does to what the meter shows.
 struct TaxiTrip: Sendable {
     private var dropoff: Int64
@@ -35,15 +37,15 @@ struct TaxiTrip: Sendable {
         (0, 0), (0.05, 0), (0.06, 0.1), (0.25, 0.18), (0.5, 0.22), (0.75, 0.25), (0.95, 0.33), (0.99, 0.4), (1, 0.5),
     ])
 
-    init(_ random: inout SeededRandom, from district: TaxiDistrict, _ clock: TaxiClock, _ oddity: TaxiOddity?) {
-        var place = random.uniform()
+    init(_ random: inout SplitMix64, from district: TaxiDistrict, _ clock: TaxiClock, _ oddity: TaxiOddity?) {
+        var place = random.unit()
         if district == .airport { place = 0.75 + 0.25 * place }
         // As those of the sample, odd trips are not the shortest.
-        if oddity == .clockGlitch { place = max(place, 0.48 + 0.2 * random.uniform()) } else if oddity != nil { place = max(place, 0.28) }
-        let isFlat = place > 0.96 && random.uniform() < (district == .airport ? 0.9 : 0.6)
+        if oddity == .clockGlitch { place = max(place, 0.48 + 0.2 * random.unit()) } else if oddity != nil { place = max(place, 0.28) }
+        let isFlat = place > 0.96 && random.unit() < (district == .airport ? 0.9 : 0.6)
         miles = isFlat ? 17.5 + 1.5 * random.gaussian() : Self.distances[place]
         let traffic = 0.74 + 0.22 * clock.city
-        seconds = 60 * (3 + 3.5 * miles) * Self.paces[miles] * Self.scatter[random.uniform()] * traffic
+        seconds = 60 * (3 + 3.5 * miles) * Self.paces[miles] * Self.scatter[random.unit()] * traffic
         let metered = 2.05 + 1.8 * miles + 0.38 * seconds / 60 + (0.3 + 0.06 * miles) * random.gaussian()
         fare = max(2.5, (metered * 2).rounded() / 2)
         let isNight = clock.hour >= 20 || clock.hour < 6
@@ -54,14 +56,14 @@ struct TaxiTrip: Sendable {
             fare = Self.airportFare
             extra = isRush ? 4.5 : 0
         }
-        if miles > 7, random.uniform() < 0.55 { tolls = Self.toll }
-        let means = random.uniform()
+        if miles > 7, random.unit() < 0.55 { tolls = Self.toll }
+        let means = random.unit()
         payment = means < 0.70 || oddity == .tipFraud ? 1 : means < 0.995 ? 2 : means < 0.999 ? 3 : 4
-        if payment == 1 { tip = fare * Self.tips[random.uniform()] }
-        let seats = random.uniform()
+        if payment == 1 { tip = fare * Self.tips[random.unit()] }
+        let seats = random.unit()
         passengers = seats < 0.72 ? 1 : seats < 0.87 ? 2 : seats < 0.91 ? 3 : seats < 0.93 ? 4 : seats < 0.97 ? 5 : 6
-        dropoff = 1 + Int64(random.uniform() * 265)
-        if let oddity { spoil(oddity, random.uniform()) }
+        dropoff = 1 + Int64(random.unit() * 265)
+        if let oddity { spoil(oddity, random.unit()) }
     }
 
     private mutating func spoil(_ oddity: TaxiOddity, _ draw: Double) {

@@ -1,3 +1,5 @@
+import Text
+
 /// What can be odd about trips or about their number.
 enum TaxiOddity: Int, CaseIterable, Sendable {
     /// A fare of two to four times what the meter should show.
@@ -139,7 +141,7 @@ struct TaxiClock: Sendable {
 
 /// One taxi zone, step by step and trip by trip.
 struct TaxiZone: Sendable {
-    private var random: SeededRandom
+    private var random: SplitMix64
     private let district: TaxiDistrict
     /// Pickups relative to the mean of all zones.
     private let size: Double
@@ -153,7 +155,7 @@ struct TaxiZone: Sendable {
     private var isOdd = false
 
     init(index: Int, seed: UInt64, rules: TaxiRules, start: Int64) {
-        random = SeededRandom(seed: seed, stream: UInt64(index))
+        random = SplitMix64(seed: seed, stream: UInt64(index))
         district = index % 32 == 5 ? .airport : TaxiDistrict.allCases[index % 3]
         // The golden ratio spreads the places evenly over the sizes, however many zones there are.
         let turn = 0.31 + Double(index) * 0.618_033_988_749_894_9
@@ -161,8 +163,8 @@ struct TaxiZone: Sendable {
         size = 0.03 + 6.45 * place * place
         episode = (.max, .max)
         guard rules.oddTime > 0 else { return }
-        var shared = SeededRandom(seed: seed, stream: .max)
-        let phase = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        var shared = SplitMix64(seed: seed, stream: .max)
+        let phase = shared.unit() + Double(index) * 0.618_033_988_749_894_9
         plan(rules, after: start)
         let elapsed = Int64((phase - phase.rounded(.down)) * Double(episode.end - start))
         episode = (episode.start - elapsed, episode.end - elapsed)
@@ -170,11 +172,11 @@ struct TaxiZone: Sendable {
 
     /// The next cycle, as usual first and odd at its end.
     private mutating func plan(_ rules: TaxiRules, after time: Int64) {
-        let odd = 3_600_000 * (0.75 + 0.5 * random.uniform())
+        let odd = 3_600_000 * (0.75 + 0.5 * random.unit())
         let start = time + Int64(odd / rules.oddTime * (1 - rules.oddTime))
         episode = (start, start + Int64(odd))
-        kind = rules.demand[Int(random.uniform() * Double(rules.demand.count))]
-        factor = kind == .surge ? TaxiRules.surge.least + TaxiRules.surge.more * random.uniform() : TaxiRules.outage
+        kind = rules.demand[Int(random.unit() * Double(rules.demand.count))]
+        factor = kind == .surge ? TaxiRules.surge.least + TaxiRules.surge.more * random.unit() : TaxiRules.outage
     }
 
     /// Begins a step.
@@ -184,7 +186,7 @@ struct TaxiZone: Sendable {
         if now >= episode.end { plan(rules, after: episode.end) }
         isOdd = now >= episode.start
         let usual = size * clock[district] * max(0.2, 1 + wander) / Double(rules.steps)
-        return Int(usual * (isOdd ? factor : 1) + random.uniform())
+        return Int(usual * (isOdd ? factor : 1) + random.unit())
     }
 
     /// Writes a trip's fields from the dropoff on.
@@ -193,7 +195,7 @@ struct TaxiZone: Sendable {
         sequence += 1
         var oddity: TaxiOddity?
         if rules.oddTrips > 0 {
-            let draw = random.uniform() / rules.oddTrips
+            let draw = random.unit() / rules.oddTrips
             if draw < 1 { oddity = rules.trips[Int(draw * Double(rules.trips.count))] }
         }
         TaxiTrip(&random, from: district, clock, oddity).write(into: &event)

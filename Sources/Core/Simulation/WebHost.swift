@@ -1,3 +1,5 @@
+import Text
+
 /// What can be wrong with access lines.
 enum ServerAttack: Int, CaseIterable, Sendable {
     /// One client tries passwords.
@@ -50,7 +52,7 @@ struct HostStep: Sendable {
 
 /// One web server, interval by interval and line by line, and now and then a sample of its machine.
 struct WebHost: Sendable {
-    private var random: SeededRandom
+    private var random: SplitMix64
     private let weakness: ServerAttack?
     private var machine: WebMachine
     private let index: Int
@@ -79,13 +81,13 @@ struct WebHost: Sendable {
     private var now = 0.0
 
     init(index: Int, seed: UInt64, step: HostStep) {
-        random = SeededRandom(seed: seed, stream: UInt64(index))
+        random = SplitMix64(seed: seed, stream: UInt64(index))
         weakness = step.attacks.isEmpty ? nil : step.attacks[index % step.attacks.count]
         machine = WebMachine(index: index, seed: seed, step: step)
         self.index = index
         guard step.anomalyRate > 0, let weakness else { return }
-        var shared = SeededRandom(seed: seed, stream: .max)
-        let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        var shared = SplitMix64(seed: seed, stream: .max)
+        let turn = shared.unit() + Double(index) * 0.618_033_988_749_894_9
         plan(weakness, step)
         let elapsed = (turn - turn.rounded(.down)) * (untilAttack + untilEnd)
         if elapsed < untilAttack {
@@ -99,12 +101,12 @@ struct WebHost: Sendable {
 
     /// The next cycle, quiet first. The attack's share of time is such that its lines are `anomalyRate` of all.
     private mutating func plan(_ weakness: ServerAttack, _ step: HostStep) {
-        untilEnd = weakness.seconds * (0.75 + 0.5 * random.uniform())
+        untilEnd = weakness.seconds * (0.75 + 0.5 * random.unit())
         // Failures take their lines from the visitors'; other attacks add theirs.
         let rate = step.anomalyRate
         let share = weakness == .serverErrors ? min(0.5, rate / weakness.intensity) : rate / (weakness.intensity * (1 - rate))
         untilAttack = untilEnd * (1 - min(0.5, share)) / min(0.5, share)
-        attacker = 1 + Int(random.bits() >> 56)
+        attacker = 1 + Int(random.next() >> 56)
         attackAge = 0
     }
 
@@ -118,7 +120,7 @@ struct WebHost: Sendable {
         isSampled = (round + Int64(index)) % between == 0 && intervals >= between
         wander += 0.05 * (0.3 * random.gaussian() - wander)
         load = max(0.1, (1 + 0.6 * DayCycle.swing(at: seconds)) * (1 + wander))
-        let visitors = Int(load + random.uniform())
+        let visitors = Int(load + random.unit())
         attackLines = 0
         isAttacked = false
         if isLastInterval {
@@ -132,7 +134,7 @@ struct WebHost: Sendable {
             attackAge += 1
             untilEnd -= step.seconds
             attackLeft = Int64(max(0, untilEnd) * 1_000)
-            if weakness != .serverErrors { attackLines = Int(weakness.intensity * (0.7 + 0.6 * random.uniform()) + random.uniform()) }
+            if weakness != .serverErrors { attackLines = Int(weakness.intensity * (0.7 + 0.6 * random.unit()) + random.unit()) }
             if untilEnd <= 0 {
                 // The lines of this interval are still the old attack's.
                 let age = attackAge
@@ -170,13 +172,13 @@ struct WebHost: Sendable {
             writeVisit(into: &event, &line)
         }
         // A long tail without a logarithm: one request in twenty takes more than four times the usual.
-        let tail = 0.4 + 0.35 / (random.uniform() + 0.05)
+        let tail = 0.4 + 0.35 / (random.unit() + 0.05)
         let crowd = isAttacked && weakness == .flood ? 4.0 : 0.8 + 0.2 * load
         let seconds = line.duration * tail * crowd
         event.anomaly = line.attack
         event.values[3] = .text(event.write(line.method))
         event.values[6] = .integer(line.status)
-        event.values[7] = .integer(Int64(line.bytes * (0.7 + 0.6 * random.uniform())))
+        event.values[7] = .integer(Int64(line.bytes * (0.7 + 0.6 * random.unit())))
         event.values[8] = .number((seconds * 1_000).rounded() / 1_000)
     }
 
@@ -199,11 +201,11 @@ struct WebHost: Sendable {
         line.attack = weakness?.rawValue ?? 0
         switch weakness {
         case .flood:
-            event.values[2] = .text(event.write("198.51.100.", number: 1 + Int(random.uniform() * 50), digits: 1))
+            event.values[2] = .text(event.write("198.51.100.", number: 1 + Int(random.unit() * 50), digits: 1))
             event.values[4] = .text(event.write("/"))
             event.values[5] = .text(event.write("home"))
             line.bytes = 8_000
-            line.status = random.uniform() < 0.1 ? 503 : 200
+            line.status = random.unit() < 0.1 ? 503 : 200
         case .bruteForce:
             event.values[2] = .text(event.write("203.0.113.", number: attacker, digits: 1))
             event.values[4] = .text(event.write("/login"))
@@ -214,9 +216,9 @@ struct WebHost: Sendable {
             line.duration = 0.08
         default:
             event.values[2] = .text(event.write("203.0.113.", number: attacker, digits: 1))
-            event.values[4] = .text(event.write("/backup/", number: Int(random.uniform() * 100_000), digits: 5))
+            event.values[4] = .text(event.write("/backup/", number: Int(random.unit() * 100_000), digits: 5))
             event.values[5] = .text(event.write("other"))
-            line.status = random.uniform() < 0.9 ? 404 : 403
+            line.status = random.unit() < 0.9 ? 404 : 403
             line.bytes = 300
             line.duration = 0.01
         }
@@ -224,14 +226,14 @@ struct WebHost: Sendable {
 
     private mutating func writeVisit(into event: inout SimulatedEvent, _ line: inout Line) {
         // Few visitors come often, most of them rarely.
-        let draw = random.uniform()
+        let draw = random.unit()
         let client = Int(draw * draw * 20_000)
         let first = event.write("10.0.", number: client / 250, digits: 1)
         let second = event.write(".", number: client % 250 + 1, digits: 1)
         event.values[2] = .text(first.lowerBound..<second.upperBound)
-        let route = random.uniform()
-        let item = Int(random.uniform() * 500)
-        let fate = random.uniform()
+        let route = random.unit()
+        let item = Int(random.unit() * 500)
+        let fate = random.unit()
         switch route {
         case ..<0.18:
             event.values[4] = .text(event.write("/"))
@@ -266,12 +268,12 @@ struct WebHost: Sendable {
             line.duration = 0.005
             if fate < 0.3 { line.status = 304 }
         }
-        if isAttacked, weakness == .serverErrors, random.uniform() < 0.6 {
+        if isAttacked, weakness == .serverErrors, random.unit() < 0.6 {
             line.attack = ServerAttack.serverErrors.rawValue
             line.status = fate < 0.4 ? 500 : fate < 0.7 ? 502 : 503
             line.bytes = 500
             line.duration = 0.6
-        } else if random.uniform() < 0.003 {
+        } else if random.unit() < 0.003 {
             line.status = 500
             line.bytes = 500
         }

@@ -1,3 +1,5 @@
+import Text
+
 /// What can be wrong with the machine under a web server.
 enum MachineTrouble: Int, CaseIterable, Sendable {
     /// Something computes without end, whatever the requests.
@@ -36,7 +38,7 @@ struct WebMachine: Sendable {
     static let sampleSeconds = 5.0
     private static let meanEpisodeSeconds = 300.0
 
-    private var random: SeededRandom
+    private var random: SplitMix64
     private let trouble: MachineTrouble?
     private let memoryUsed: Double
     private let diskUsed: Double
@@ -49,14 +51,14 @@ struct WebMachine: Sendable {
     private var began: Int64?
 
     init(index: Int, seed: UInt64, step: HostStep) {
-        random = SeededRandom(seed: seed ^ 0x3AC_71DE, stream: UInt64(index))
-        memoryUsed = 34 + 6 * random.uniform()
-        diskUsed = 42 + 12 * random.uniform()
+        random = SplitMix64(seed: seed ^ 0x3AC_71DE, stream: UInt64(index))
+        memoryUsed = 34 + 6 * random.unit()
+        diskUsed = 42 + 12 * random.unit()
         trouble = step.troubles.isEmpty ? nil : step.troubles[index / 2 % step.troubles.count]
         guard trouble != nil, step.anomalyRate > 0 else { return }
         plan(step)
-        var shared = SeededRandom(seed: seed ^ 0x3AC_71DE, stream: .max)
-        let turn = shared.uniform() + Double(index) * 0.618_033_988_749_894_9
+        var shared = SplitMix64(seed: seed ^ 0x3AC_71DE, stream: .max)
+        let turn = shared.unit() + Double(index) * 0.618_033_988_749_894_9
         let elapsed = (turn - turn.rounded(.down)) * (untilOnset + untilEnd)
         if elapsed < untilOnset {
             untilOnset -= elapsed
@@ -69,7 +71,7 @@ struct WebMachine: Sendable {
 
     /// The next cycle, sound first.
     private mutating func plan(_ step: HostStep) {
-        untilEnd = Self.meanEpisodeSeconds * (0.75 + 0.5 * random.uniform())
+        untilEnd = Self.meanEpisodeSeconds * (0.75 + 0.5 * random.unit())
         untilOnset = untilEnd * (1 - step.anomalyRate) / step.anomalyRate
         age = 0
         began = nil
@@ -95,8 +97,8 @@ struct WebMachine: Sendable {
         case .memoryLeak: memory += (97 - memory) * effect
         case .diskFull: disk += (99.5 - disk) * effect
         case .networkStorm:
-            incoming += 900 * effect * (0.7 + 0.6 * random.uniform())
-            outgoing += 700 * effect * (0.7 + 0.6 * random.uniform())
+            incoming += 900 * effect * (0.7 + 0.6 * random.unit())
+            outgoing += 700 * effect * (0.7 + 0.6 * random.unit())
         case nil: break
         }
         for (place, value) in [cpu, memory, disk].enumerated() { event.values[9 + place] = .number(Self.tenths(min(max(value, 0), 100))) }

@@ -1,3 +1,5 @@
+import Text
+
 /// The newest record per entity of one batch of feature records.
 ///
 /// A busy entity has many records in a batch and only the newest of them can matter to the online store, so the batch is reduced before
@@ -105,10 +107,9 @@ public struct OnlineBatch {
         }
     }
 
-    /// FNV-1a, 64 bits (draft-eastlake-fnv): entities are short, and a batch bounds what a flood of collisions can cost.
+    /// FNV-1a, its upper half folded in: entities are short, and a batch bounds what a flood of collisions can cost.
     private static func hash(_ text: UnsafeRawBufferPointer) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in text { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        let hash = FNV1a.hash(text)
         return hash ^ (hash >> 32)
     }
 }

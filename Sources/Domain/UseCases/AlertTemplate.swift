@@ -1,4 +1,5 @@
 import Features
+import Text
 import YAMLReader
 
 /// A text with places that are filled in for each alert: `Soldier {entity}: {top_features}`. `{{` and `}}` are plain braces.

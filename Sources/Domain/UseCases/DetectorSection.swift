@@ -1,5 +1,6 @@
 import Detectors
 import Features
+import Text
 import YAMLReader
 
 /// `detector`: what judges the features.

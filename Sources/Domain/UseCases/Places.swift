@@ -1,4 +1,5 @@
 import Glibc
+import Text
 import YAMLReader
 
 /// Where definitions are looked for.

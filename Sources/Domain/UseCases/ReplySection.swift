@@ -1,5 +1,6 @@
 import Features
 import JSON
+import Text
 import YAMLReader
 
 /// `reply`: the members of the answer of `POST /predict`, in order.

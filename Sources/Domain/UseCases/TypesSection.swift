@@ -1,5 +1,6 @@
 import Contracts
 import Features
+import Text
 import YAMLReader
 
 /// `types`: what an anomaly is called, by the features that explain it. A feature speaks for one type.

@@ -1,4 +1,5 @@
 import Features
+import Text
 import YAMLReader
 
 extension UseCase {
@@ -61,7 +62,7 @@ extension UseCase {
             alerts: try AlertsSection(root["alerts"], sets: features.plan.sets),
             baseline: try root["baseline"].map { node throws(YAMLError) in try BaselineSection(node, schema: event.schema) },
             metricPrefix: try metricPrefix(root["metrics"], name: name),
-            file: file, folder: folder, fingerprint: Fingerprint.of(bytes))
+            file: file, folder: folder, fingerprint: FNV1a.hash(bytes))
     }
 
     /// Safe in Kafka topics, Redis keys, host names and file names alike.

@@ -1,5 +1,6 @@
 import Contracts
 import Features
+import Text
 
 /// A use case: all that the suite must know to watch one stream, read from `services/usecases/<name>/usecase.yaml` and checked.
 ///
@@ -46,7 +47,7 @@ public struct UseCase: Sendable {
     public let fingerprint: UInt64
 
     /// The fingerprint in 16 hexadecimal digits.
-    public var fingerprintText: String { Fingerprint.text(fingerprint) }
+    public var fingerprintText: String { Hexadecimal.text(fingerprint) }
 
     /// The path of a file that the definition names.
     public func resolve(_ path: String) -> String {
@@ -72,17 +73,5 @@ public struct UseCaseError: Error, Sendable, Equatable, CustomStringConvertible 
     public var description: String {
         if file.isEmpty { return message }
         return line == 0 ? "\(file): \(message)" : "\(file):\(line):\(column): \(message)"
-    }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
-enum Fingerprint {
-    static func of(_ bytes: [UInt8]) -> UInt64 {
-        bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-    }
-
-    static func text(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

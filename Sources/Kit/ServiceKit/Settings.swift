@@ -1,3 +1,4 @@
+import Text
 @preconcurrency import Glibc
 
 /// A setting that is missing, unknown, of the wrong type or out of range; one sentence per mistake.
@@ -222,7 +223,7 @@ public struct SettingsReader {
         var all = problems
         let known = definitions.map(\.flag)
         for (index, flag) in flags.enumerated() where !used.contains(index) {
-            let hint = Self.nearest(flag.name, in: known).map { " Did you mean \($0)?" } ?? " See --help."
+            let hint = Nearest.name(to: flag.name, in: known).map { " Did you mean \($0)?" } ?? " See --help."
             all.append("Unknown option \(flag.name).\(hint)")
         }
         for extra in positionals { all.append("Unexpected argument \"\(extra)\". See --help.") }
@@ -230,7 +231,7 @@ public struct SettingsReader {
         let variables = definitions.compactMap(\.variable) + ["VYUHA_USECASES"]
         for name in environment.keys.sorted() where name.hasPrefix("VYUHA_") && !name.hasPrefix("VYUHA_KAFKA_") && !variables.contains(name) {
             // Variables of other services share an environment file, so only a near miss is a mistake.
-            if let near = Self.nearest(name, in: variables) { all.append("Unknown variable \(name). Did you mean \(near)?") }
+            if let near = Nearest.name(to: name, in: variables) { all.append("Unknown variable \(name). Did you mean \(near)?") }
         }
         if !all.isEmpty { throw SettingsError(problems: all) }
     }
@@ -285,27 +286,5 @@ public struct SettingsReader {
             return Int((number * factor).rounded())
         }
         return nil
-    }
-
-    /// The candidate within two edits of `name`, if there is one.
-    static func nearest(_ name: String, in candidates: [String]) -> String? {
-        let best = candidates.map { (distance($0, name), $0) }.min { $0.0 < $1.0 }
-        return best.flatMap { $0.0 <= 2 && $0.0 > 0 ? $0.1 : nil }
-    }
-
-    /// Levenshtein distance.
-    private static func distance(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a.utf8), Array(b.utf8))
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() {
-                let above = row[j + 1]
-                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-                diagonal = above
-            }
-        }
-        return row[b.count]
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// One command of an executable that has several, such as `trainer fit`.
 public struct Subcommand {
@@ -32,7 +33,7 @@ public struct Subcommand {
             exit(0)
         case let name?:
             guard let command = commands.first(where: { $0.name == name }) else {
-                let hint = SettingsReader.nearest(name, in: commands.map(\.name)).map { " Did you mean \($0)?" } ?? ""
+                let hint = Nearest.name(to: name, in: commands.map(\.name)).map { " Did you mean \($0)?" } ?? ""
                 Service.standardError("\(program): there is no command \"\(name)\".\(hint) See \(program) --help.\n")
                 exit(64)
             }

@@ -1,5 +1,6 @@
 import KafkaClient
 import ServiceKit
+import Text
 
 /// What an earlier run delivered after the last position that it stored: the ids at the ends of the topics.
 ///
@@ -53,7 +54,7 @@ struct DeliveredTail {
             }
             for record in batch.records {
                 guard let topic = topics.firstIndex(of: batch.topics[record.topic]) else { continue }
-                if let id = batch.header("id", of: record) { ids[topic].insert(Self.hash(batch.bytes[id])) }
+                if let id = batch.header("id", of: record) { ids[topic].insert(FNV1a.hash(batch.bytes[id])) }
             }
             // A position is past the last record also where the end of the log is a marker that no consumer is shown.
             for place in try consumer.position(Array(ends.keys)) {
@@ -64,7 +65,7 @@ struct DeliveredTail {
 
     /// Whether this record is already on its topic. Call for every record in order: after `window` rows the answer is always no.
     func contains(topic: Int, id: [UInt8]) -> Bool {
-        questions > 0 && ids[topic].contains(Self.hash(id[...]))
+        questions > 0 && ids[topic].contains(FNV1a.hash(id[...]))
     }
 
     /// The hashes of the ids at the ends of a topic.
@@ -75,12 +76,5 @@ struct DeliveredTail {
         guard questions > 0 else { return }
         questions -= 1
         if questions == 0 { ids = ids.map { _ in [] } }
-    }
-
-    /// FNV-1a, 64 bits (Fowler, Noll and Vo).
-    static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-        var value: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return value
     }
 }

@@ -1,6 +1,7 @@
 import Features
 import ServiceKit
 import Simulation
+import Text
 import UseCases
 
 /// Where events come from.

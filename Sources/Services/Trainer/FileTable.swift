@@ -2,6 +2,7 @@ import CSVReader
 import Detectors
 import Features
 import ServiceKit
+import Text
 import UseCases
 
 /// A CSV file as the rows that a detector takes, and which of its rows are not among them.

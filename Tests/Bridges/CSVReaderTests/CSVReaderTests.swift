@@ -1,6 +1,7 @@
 import CSVReader
 import Foundation
 import Testing
+import Text
 
 @Suite("Reading a CSV file")
 struct CSVReaderTests {
@@ -151,7 +152,7 @@ struct CSVReaderTests {
 
     @Test("random tables of any shape are read back, across the window's borders")
     func randomTables() throws {
-        var random = Seeded(3)
+        var random = SplitMix64(seed: 3)
         let alphabet: [Character] = ["a", "7", ".", ",", "\"", "\n", " ", "é", "-"]
         for lineEnd in ["\n", "\r\n"] {
             var text = utf8("one,two,three" + lineEnd)
@@ -234,7 +235,7 @@ struct CSVReaderTests {
 
     @Test("random bytes are read or refused, and every line break starts a new row at its place")
     func fuzz() throws {
-        var random = Seeded(9)
+        var random = SplitMix64(seed: 9)
         let alphabet = utf8("ab,\"\n\r\0;1é")
         for _ in 0..<5000 {
             let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }

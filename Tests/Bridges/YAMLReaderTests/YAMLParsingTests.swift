@@ -1,4 +1,5 @@
 import Testing
+import Text
 import YAMLReader
 
 @Suite("Parsing a YAML file")
@@ -87,7 +88,7 @@ struct YAMLParsingTests {
 
     @Test("random and mutated files are read or refused, and never stop the reader")
     func fuzz() {
-        var random = Seeded(77)
+        var random = SplitMix64(seed: 77)
         let seeds = [
             "name: x\nevent:\n  fields:\n    a: { type: number, min: 0 }\n    b: [1, 'two', \"three\\n\"]\n",
             "a: |\n  text\n  more\nb: >-\n  folded\n", "- 1\n- {a: b}\n",
@@ -113,20 +114,5 @@ struct YAMLParsingTests {
             }
         }
         #expect(accepted > 1000)
-    }
-}
-
-/// A small seeded generator (SplitMix64), so that a failing case can be run again.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

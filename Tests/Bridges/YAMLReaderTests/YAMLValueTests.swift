@@ -106,14 +106,4 @@ struct YAMLValueTests {
         #expect(mapping.contains("b"))
         #expect(mapping.error(at: "b", "Why?").description == "x.yaml:2:1: Why?")
     }
-
-    @Test(
-        "the name that was probably meant",
-        arguments: [
-            ("trehshold", "threshold"), ("Entity", "entity"), ("entitty", "entity"), ("tiem", "time"), ("xyz", nil), ("", nil),
-            ("detectors", "detector"),
-        ])
-    func nearest(word: String, name: String?) {
-        #expect(Nearest.name(to: word, in: ["threshold", "entity", "time", "detector"]) == name)
-    }
 }

@@ -1,11 +1,12 @@
 import Testing
+import Text
 
 @testable import Detectors
 
 @Suite("Calibration turns raw scores into p-values and scores")
 struct CalibrationTests {
     static func exponential(_ count: Int, seed: UInt64) -> [Double] {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         return (0..<count).map { _ in -logarithm(1 - random.unit()) }
     }
 

@@ -1,10 +1,11 @@
+import Text
 @testable import Detectors
 
 /// Data that the suites share: seeded, so that a failure is the same failure tomorrow.
 enum Sample {
     /// Normal rows: correlated Gaussians with different scales and centres.
     static func normal(rows: Int, columns: Int = 5, seed: UInt64 = 1) -> FeatureMatrix {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var result = FeatureMatrix(columns: columns, reservingRows: rows)
         for _ in 0..<rows {
             let common = random.normal()
@@ -18,7 +19,7 @@ enum Sample {
         rows: Int, columns: Int = 5, every: Int = 10, shift: Double = 8, seed: UInt64 = 2
     ) -> (data: FeatureMatrix, culprits: [Int], signs: [Double]) {
         var data = normal(rows: rows, columns: columns, seed: seed)
-        var random = SeededGenerator(seed: seed &+ 100)
+        var random = SplitMix64(seed: seed &+ 100)
         var culprits = [Int](repeating: -1, count: rows)
         var signs = [Double](repeating: 0, count: rows)
         for row in stride(from: 0, to: rows, by: every) {

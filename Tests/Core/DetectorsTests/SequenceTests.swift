@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Text
 
 @testable import Detectors
 
@@ -7,7 +8,7 @@ import Testing
 struct SequenceTests {
     /// Two entities at different levels, with slow noise; from `from` on the second one's first feature drifts away.
     static func table(rows: Int, from: Int = .max, seed: UInt64 = 1) -> (table: ScoringTable, labels: [Bool]) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var matrix = FeatureMatrix(columns: 3)
         var times: [Int64] = []
         var entities: [Int32] = []
@@ -87,7 +88,7 @@ struct SequenceTests {
 
     @Test("a stream's score never depends on what comes later", arguments: [DetectorKind.ensemble, .robustZ])
     func neverLooksAhead(_ kind: DetectorKind) throws {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         var matrix = FeatureMatrix(columns: 1)
         for row in 0..<600 { matrix.append([sin(Double(row) / 5) + 0.1 * random.normal() + (row == 500 ? 5 : 0)]) }
         let whole = ScoringTable(matrix: matrix, times: (0..<600).map { Int64($0) })
@@ -102,7 +103,7 @@ struct SequenceTests {
 
     @Test("conformal neighbours alert on a strange shape and then keep silent for a while")
     func silence() throws {
-        var random = SeededGenerator(seed: 8)
+        var random = SplitMix64(seed: 8)
         let parameters = try DetectorParameters(for: .conformalNeighbours, given: ["span": .integer(200)])
         let detector = ConformalNeighbours.untrained(columns: 1, parameters: parameters)
         var state = detector.makeState()
@@ -128,7 +129,7 @@ struct SequenceTests {
 
     @Test("the seasonal detector knows that night is not day")
     func seasonal() throws {
-        var random = SeededGenerator(seed: 2)
+        var random = SplitMix64(seed: 2)
         var matrix = FeatureMatrix(columns: 1)
         let times = (0..<24 * 28).map { Int64($0) * 3_600_000 }
         for hour in times.indices { matrix.append([(hour % 24 < 12 ? 10 : 100) + random.normal()]) }
@@ -202,7 +203,7 @@ struct NumericalTests {
 
     @Test("a linear relation that breaks is named with the value that would keep it")
     func brokenRelation() throws {
-        var random = SeededGenerator(seed: 6)
+        var random = SplitMix64(seed: 6)
         var data = FeatureMatrix(columns: 3)
         for _ in 0..<500 {
             let (a, b) = (random.normal(), random.normal())

@@ -1,6 +1,7 @@
 import Contracts
 import Features
 import Testing
+import Text
 
 /// What real streams do wrong, each with what must come of it.
 @Suite("Bad input")
@@ -65,7 +66,7 @@ struct BadInputTests {
         let hour: Int64 = 3_600_000
         let state = PartitionState(plan: try Self.plan(EventTimeRules(outOfOrderness: hour, allowedLateness: 2 * hour)))
         var emissions = Emissions()
-        var random = SeededRandom(3)
+        var random = SplitMix64(seed: 3)
         var (applied, late) = (0, 0)
         for index in 0..<20_000 as Range<Int64> {
             let time = 1_700_000_000_000 + index * 1000 - Int64(random.next() % UInt64(4 * hour))

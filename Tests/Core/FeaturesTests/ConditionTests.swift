@@ -1,5 +1,6 @@
 import Features
 import Testing
+import Text
 
 @Suite("A feature set that takes some events only")
 struct ConditionTests {
@@ -31,7 +32,7 @@ struct ConditionTests {
 
     /// Events of two kinds and of neither, some late within bounds.
     private static func events(_ seed: UInt64) -> [Event] {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         return (0..<600).map { number in
             let kind = Int.random(in: 0..<5, using: &random)
             return (

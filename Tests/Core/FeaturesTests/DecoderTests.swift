@@ -2,6 +2,7 @@ import Contracts
 import Features
 import JSON
 import Testing
+import Text
 
 @Suite("An event is checked against its schema")
 struct DecoderTests {
@@ -185,7 +186,7 @@ struct ColumnTests {
 
     @Test("numbers in text are read to the last bit")
     func readsNumbers() {
-        var random = SeededRandom(7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<20_000 {
             let value = Double(bitPattern: random.next())
             guard value.isFinite else { continue }

@@ -1,5 +1,6 @@
 import Features
 import Testing
+import Text
 
 /// Everything of an emission, comparable to the bit.
 struct Record: Equatable, CustomStringConvertible {
@@ -82,7 +83,7 @@ struct PartitionTests {
             #expect(kinds.count >= (maximumEntities > 6 ? 5 : 2), "\(kinds)")
             #expect(maximumEntities > 6 || whole.evictedEntities > 0)
 
-            var random = SeededRandom(seed + 100)
+            var random = SplitMix64(seed: seed + 100)
             var live = PartitionState(plan: plan)
             var stored: [[UInt8]] = []
             for (i, event) in events.enumerated() {
@@ -134,7 +135,7 @@ struct PartitionTests {
         newer[0] = 9
         #expect(reason(newer, plan) == .version)
         for length in stride(from: 0, to: full.count, by: 97) { #expect(reason(Array(full[..<length]), plan) == .damaged) }
-        var random = SeededRandom(1)
+        var random = SplitMix64(seed: 1)
         for _ in 0..<300 {
             var bytes = full
             bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1 + random.next() % 255)
@@ -174,7 +175,7 @@ struct PartitionTests {
             sets: [FeatureSetDefinition(name: "e", features: [FeatureDefinition("gap", "seconds_since_previous()")])],
             time: EventTimeRules(maximumEntities: 8))
         let state = PartitionState(plan: plan)
-        var random = SeededRandom(4)
+        var random = SplitMix64(seed: 4)
         var order: [String] = []
         var last: [String: Int64] = [:]
         for i in 0..<3000 {

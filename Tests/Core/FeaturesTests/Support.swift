@@ -2,21 +2,6 @@ import Contracts
 import Features
 import Foundation
 
-/// A small seeded generator (SplitMix64): the same tests see the same streams on every machine.
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 /// Schema of the soldiers of the battlefield: an integer entity, epoch seconds, two bounded numbers.
 func soldiers(_ more: [EventField] = [], unknown: UnknownFields = .reject) throws -> EventSchema {
     try EventSchema(

@@ -1,6 +1,7 @@
 import Features
 import Foundation
 import Testing
+import Text
 
 @Suite("Timestamps")
 struct TimeTests {
@@ -26,7 +27,7 @@ struct TimeTests {
 
     @Test("a written timestamp is read back")
     func roundTrips() {
-        var random = SeededRandom(3)
+        var random = SplitMix64(seed: 3)
         for _ in 0..<2000 {
             let time = Int64.random(in: -2_208_988_800_000..<7_289_654_400_000, using: &random)
             #expect(ISO8601.parse(ISO8601.format(time)) == time)
@@ -43,7 +44,7 @@ struct TimeTests {
     func agreesWithFoundation(_ name: String) throws {
         let rules = try #require(zone(name))
         let reference = try #require(TimeZone(identifier: name))
-        var random = SeededRandom(11)
+        var random = SplitMix64(seed: 11)
         for i in 0..<4000 {
             // Foundation writes a zone's rule out to 2037; beyond that the calendar repeats every 400 years, and every 28 in between.
             let time = Int64.random(in: -2_208_988_800_000..<2_145_916_800_000, using: &random)
@@ -62,7 +63,7 @@ struct TimeTests {
         let evaluator = FeatureEvaluator(plan: try FeaturePlan(schema: schema, sets: [set], zones: zone), set: 0)
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = try #require(TimeZone(identifier: name))
-        var random = SeededRandom(13)
+        var random = SplitMix64(seed: 13)
         var vector: [Double] = []
         let spring = try #require(ISO8601.parse("2026-03-08T07:00:00Z"))
         for i in 0..<400 as Range<Int64> {
@@ -95,7 +96,7 @@ struct TimeTests {
         for length in Swift.stride(from: 0, to: data.count - 1, by: 37) {
             _ = try? TimeZoneRules(name: "x", tzif: Array(data[..<length]))
         }
-        var random = SeededRandom(5)
+        var random = SplitMix64(seed: 5)
         for _ in 0..<2000 {
             var bytes = data
             for _ in 0..<4 { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }

@@ -1,5 +1,6 @@
 import Features
 import Testing
+import Text
 
 /// One event of a random stream.
 struct StreamEvent {
@@ -11,7 +12,7 @@ struct StreamEvent {
 
 /// A stream with disorder, gaps, bursts, duplicates, missing values and, if asked for, times before 1970.
 func randomStream(_ seed: UInt64, count: Int, entities: Int, start: Int64, disorder: Int64) -> [StreamEvent] {
-    var random = SeededRandom(seed)
+    var random = SplitMix64(seed: seed)
     var clock = start
     var events: [StreamEvent] = []
     for _ in 0..<count {

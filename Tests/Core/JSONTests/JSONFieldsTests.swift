@@ -1,6 +1,7 @@
 import Foundation
 import JSON
 import Testing
+import Text
 
 @Suite("Reading the fields of an event")
 struct JSONFieldsTests {
@@ -84,7 +85,7 @@ struct JSONFieldsTests {
 
     @Test("fields in any order are found")
     func order() throws {
-        var random = Seeded(5)
+        var random = SplitMix64(seed: 5)
         let names = (0..<40).map { "field_number_\($0)" } + ["a", "ab", "abcdefgh", "abcdefghi", "abcdefgi"]
         let fields = try JSONFields(paths: names)
         for _ in 0..<50 {
@@ -167,7 +168,7 @@ struct JSONFieldsTests {
 
     @Test("random and mutated bytes are read or refused, as the tree parser does, and never stop the reader")
     func fuzz() throws {
-        var random = Seeded(2026)
+        var random = SplitMix64(seed: 2026)
         let fields = try JSONFields(paths: ["id", "meta.location", "n", "s", "list"])
         // `VYUHA_FUZZ_CASES` makes the run as long as one likes: `make fuzz`.
         let cases = ProcessInfo.processInfo.environment["VYUHA_FUZZ_CASES"].flatMap(Int.init) ?? 40_000

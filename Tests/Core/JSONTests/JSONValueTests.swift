@@ -1,11 +1,12 @@
 import JSON
 import Testing
+import Text
 
 @Suite("A JSON document as a tree")
 struct JSONValueTests {
     @Test("what is written is read back equal, whatever it holds")
     func roundTrip() throws {
-        var random = Seeded(11)
+        var random = SplitMix64(seed: 11)
         for _ in 0..<2000 {
             let value = Self.randomValue(&random, depth: 4)
             #expect(try JSONValue.parse(value.serialized) == value)
@@ -15,7 +16,7 @@ struct JSONValueTests {
 
     @Test("numbers of few decimals have the shortest text that reads back, as Swift's own description has it")
     func fewDecimals() {
-        var random = Seeded(3)
+        var random = SplitMix64(seed: 3)
         var bytes: [UInt8] = []
         for round in 0..<30_000 {
             let number = Int64(truncatingIfNeeded: random.next()) % ([1_000, 1_000_000, 1_000_000_000_000, 3_000_000_000_000][round % 4] as Int64)
@@ -32,7 +33,7 @@ struct JSONValueTests {
 
     @Test("every finite double reads back as the same bits")
     func doublesRoundTrip() throws {
-        var random = Seeded(12)
+        var random = SplitMix64(seed: 12)
         var values: [Double] = [
             0.1, 1e21, 1e-7, .leastNonzeroMagnitude, .greatestFiniteMagnitude, .leastNormalMagnitude, -0.0, 1e15, 1e16, 123456789012345680,
         ]
@@ -155,7 +156,7 @@ struct JSONValueTests {
                 """)
     }
 
-    static func randomValue(_ random: inout Seeded, depth: Int) -> JSONValue {
+    static func randomValue(_ random: inout SplitMix64, depth: Int) -> JSONValue {
         switch Int.random(in: 0..<(depth == 0 ? 5 : 7), using: &random) {
         case 0: return .null
         case 1: return .bool(.random(using: &random))
@@ -171,7 +172,7 @@ struct JSONValueTests {
         }
     }
 
-    static func randomString(_ random: inout Seeded) -> String {
+    static func randomString(_ random: inout SplitMix64) -> String {
         let alphabet: [Character] = ["a", "Z", "0", " ", "\"", "\\", "/", "\n", "\t", "\u{1}", "\u{7F}", "é", "日", "😀", "\u{2028}", "."]
         return String((0..<Int.random(in: 0..<12, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "a" })
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Text
 import UseCases
 
 @Suite("A definition with a mistake")
@@ -138,7 +139,7 @@ struct BrokenDefinitionTests {
 
     @Test("mutated at random is read or refused with a place, and never stops the loader")
     func fuzz() {
-        var random = Seeded(41)
+        var random = SplitMix64(seed: 41)
         let alphabet = Array("{}[]:,-#'\"$*+/()<>=!%^ \n\t.0159abex_~|".utf8)
         let bytes = Array(sound.utf8)
         var accepted = 0
@@ -190,19 +191,4 @@ struct BrokenDefinitionTests {
         "-0", "0x10", "99999999999999999999", "366d", "0ms", "window: {length: 1ms}", "time: {retention: 1m}\n", "silence: {interval: learned}\n",
         "previous(", "mean(value, 3 events)", "{feature.", "$field.", "\u{1F600}",
     ]
-}
-
-/// A small seeded generator (SplitMix64), so that a failing case can be run again.
-private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

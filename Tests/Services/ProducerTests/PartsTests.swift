@@ -3,6 +3,7 @@ import Foundation
 import ServiceKit
 import Simulation
 import Testing
+import Text
 
 @testable import Producer
 

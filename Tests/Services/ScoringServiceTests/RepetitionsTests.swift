@@ -1,5 +1,6 @@
 import Detectors
 import Testing
+import Text
 
 @testable import ScoringService
 
@@ -49,7 +50,7 @@ private struct Topic {
 struct RepetitionsTests {
     @Test("whoever crashes or wakes up late, each record counts once and in order", arguments: 0..<200)
     func anyOrder(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var topic = Topic()
         for _ in 0..<400 { topic.step(&random) }
         var seen = Repetitions()

@@ -4,6 +4,7 @@ import Foundation
 import JSON
 import TestSupport
 import Testing
+import Text
 import UseCases
 
 @testable import Trainer

@@ -1,3 +1,5 @@
+import Text
+
 /// The stage `group`: one alert per burst of anomalies of a group.
 extension AlertEngine {
     /// - Returns: the group that took the sighting, nil where it changed nothing, and what became of it.
@@ -32,7 +34,7 @@ extension AlertEngine {
     private func begin(_ sighting: Sighting, _ now: Int64, _ group: inout AlertGroup) {
         var fresh = AlertGroup(key: group.key)
         fresh.phase = .waiting
-        fresh.alertID = String(Hash.of(group.key, sighting.id, sighting.labels.set), radix: 36)
+        fresh.alertID = String(FNV1a.hash(texts: group.key, sighting.id, sighting.labels.set), radix: 36)
         fresh.firstID = sighting.id
         fresh.openedAt = now
         fresh.since = sighting.eventTime

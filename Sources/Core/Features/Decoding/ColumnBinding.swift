@@ -1,4 +1,5 @@
 import JSON
+import Text
 
 /// Which column of a CSV file feeds which field of a schema.
 public struct ColumnBinding: Sendable {
@@ -21,7 +22,7 @@ public struct ColumnBinding: Sendable {
             }
         }
         for name in columns.keys.sorted() where schema.index(of: name) == nil {
-            let hint = Suggestion.sentence(name, among: schema.fields.map(\.name))
+            let hint = Nearest.sentence(name, in: schema.fields.map(\.name))
             throw SchemaError(
                 field: name, key: "columns", message: "`columns` names the field `\(name)`, which the event does not have.\(hint)")
         }
@@ -29,7 +30,7 @@ public struct ColumnBinding: Sendable {
         for field in schema.fields {
             if let column = columns[field.name] {
                 guard let position = positions[column] else {
-                    let hint = Suggestion.sentence(column, among: header)
+                    let hint = Nearest.sentence(column, in: header)
                     throw SchemaError(
                         field: field.name, key: "columns",
                         message: "The file has no column `\(column)` for the field `\(field.name)`.\(hint)")
@@ -38,7 +39,7 @@ public struct ColumnBinding: Sendable {
             } else if let position = positions[field.name] ?? positions[field.path] {
                 bound.append(position)
             } else if field.isRequired, field.defaultValue == nil {
-                let hint = Suggestion.sentence(field.name, among: header)
+                let hint = Nearest.sentence(field.name, in: header)
                 throw SchemaError(
                     field: field.name, key: "columns", message: "The file has no column for the required field `\(field.name)`.\(hint)")
             } else {

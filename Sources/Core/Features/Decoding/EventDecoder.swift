@@ -1,5 +1,6 @@
 import Contracts
 import JSON
+import Text
 
 /// Checks one event after another against a schema and lays it out as a flat row of numbers.
 ///
@@ -430,7 +431,7 @@ public final class EventDecoder {
         let known = schema.fields.map(\.path)
         for path in json.unknown {
             let shown = Self.excerpt(Array(path.utf8), nil)
-            report(path, .unknownField, "The schema has no field \(shown).\(Suggestion.sentence(path, among: known))")
+            report(path, .unknownField, "The schema has no field \(shown).\(Nearest.sentence(path, in: known))")
         }
     }
 

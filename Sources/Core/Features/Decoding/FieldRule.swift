@@ -1,3 +1,5 @@
+import Text
+
 /// A field of the schema in the form in which the decoder tests it: plain numbers only, so that reading a rule costs no reference count.
 struct FieldRule {
     /// How a timestamp is written; a pattern itself is looked up in the schema.

@@ -1,3 +1,5 @@
+import Text
+
 /// How far back a rolling aggregate looks: a time, or a number of events.
 enum Span: Equatable, Hashable, Sendable {
     /// Milliseconds.

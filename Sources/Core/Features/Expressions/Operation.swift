@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// What one instruction does to its operands: the whole arithmetic of features, in one place.
 ///

@@ -1,3 +1,5 @@
+import Text
+
 /// Compiles the expressions of one feature set: names, types and arguments are checked, cycles refused, code emitted.
 ///
 /// An event set becomes code that runs for each event. Of a window set, what stands inside an aggregate runs for each event, and what
@@ -167,7 +169,7 @@ final class SetCompiler {
         }
         let known = schema.fields.map(\.name) + (level == .condition ? [] : set.features.map(\.name))
         if Self.functionNames.contains(name) { throw fail("`\(name)` is a function: write \(name)(…).", place) }
-        throw fail("There is no field\(level == .condition ? "" : " or feature") `\(name)`.\(Suggestion.sentence(name, among: known))", place)
+        throw fail("There is no field\(level == .condition ? "" : " or feature") `\(name)`.\(Nearest.sentence(name, in: known))", place)
     }
 
     private static func type(of type: FieldType) -> ValueType {
@@ -340,7 +342,7 @@ final class SetCompiler {
             return code.emit(.epochSeconds, .number, try time(call.arguments[0], level))
         case "previous", "difference", "seconds_since_previous": return try lowerHistory(call, level)
         default:
-            let hint = Suggestion.sentence(call.name, among: Self.functionNames)
+            let hint = Nearest.sentence(call.name, in: Self.functionNames)
             throw fail("There is no function `\(call.name)`.\(hint)", call.namePlace)
         }
     }

@@ -1,3 +1,5 @@
+import Text
+
 /// A schema contradicts itself; the field and the key in the use-case file that is at fault, and a sentence.
 public struct SchemaError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Nil when the schema as a whole is wrong.
@@ -46,7 +48,7 @@ public struct EventSchema: Sendable, Equatable {
         try Self.checkPaths(fields)
         func find(_ name: String, _ key: String, _ types: Set<FieldType>, _ what: String) throws(SchemaError) -> Int {
             guard let index = indexes[name] else {
-                let hint = Suggestion.sentence(name, among: fields.map(\.name))
+                let hint = Nearest.sentence(name, in: fields.map(\.name))
                 throw SchemaError(field: nil, key: key, message: "`\(key)` names the field `\(name)`, which is not declared.\(hint)")
             }
             let field = fields[index]

@@ -1,3 +1,5 @@
+import Text
+
 extension TimeZoneRules {
     /// Reads a zone from the bytes of a TZif file (`/usr/share/zoneinfo/<name>`), RFC 8536.
     ///

@@ -1,3 +1,5 @@
+import Text
+
 /// The bytes of a time zone file are not what they should be.
 public struct TimeZoneError: Error, Equatable, Sendable, CustomStringConvertible {
     public let message: String

@@ -1,3 +1,5 @@
+import Text
+
 /// A timestamp format in the style of `strptime`, checked and compiled once: `%d/%b/%Y:%H:%M:%S %z`.
 ///
 /// Conversions: `%Y` four-digit year, `%y` two digits (69…99 are 1969…1999), `%m` month, `%b` English month name of three letters,

@@ -1,3 +1,5 @@
+import Text
+
 /// The state behind `PartitionState`, as a value: one owner, one access check per event.
 struct PartitionCore {
     struct Counters: Equatable {

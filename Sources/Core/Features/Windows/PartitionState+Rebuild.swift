@@ -1,3 +1,5 @@
+import Text
+
 extension FeaturePlan {
     /// Whether the state holds nothing but windows, so that it can be rebuilt from the events of a bounded time.
     public var remembersWindowsOnly: Bool {

@@ -1,3 +1,5 @@
+import Text
+
 /// When the absence of events, or of change, is worth a record of its own.
 public struct SilenceRules: Sendable, Equatable {
     /// How often an entity is expected to send.
@@ -58,7 +60,7 @@ public struct SilenceRules: Sendable, Equatable {
         }
         for rule in stuck {
             guard let index = schema.index(of: rule.field) else {
-                let hint = Suggestion.sentence(rule.field, among: schema.fields.map(\.name))
+                let hint = Nearest.sentence(rule.field, in: schema.fields.map(\.name))
                 return "There is no field `\(rule.field)` to be stuck.\(hint)"
             }
             if schema.fields[index].type == .timestamp { return "A timestamp such as `\(rule.field)` cannot be stuck." }

@@ -1,3 +1,5 @@
+import Text
+
 /// The windows of one set in one partition: panes per entity, and which windows are still to be closed.
 ///
 /// An entity's panes form a list from old to new. Those that lie before the end of the last closed window are closed themselves: no event

@@ -3,6 +3,7 @@ import Features
 import HTTPClient
 import JSON
 import ServiceKit
+import Text
 import UseCases
 
 /// The records of an HTTP API, asked again and again. One owner thread.
@@ -231,6 +232,6 @@ final class PollSource: EventSource {
     }
 
     private static func hash(_ bytes: [UInt8]) -> String {
-        String(bytes.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }, radix: 16)
+        String(FNV1a.hash(bytes), radix: 16)
     }
 }

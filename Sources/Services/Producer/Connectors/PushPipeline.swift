@@ -5,6 +5,7 @@ import JSON
 import KafkaClient
 import ServiceKit
 import Synchronization
+import Text
 import UseCases
 
 /// In:        `POST /events`: one JSON object, or a list of them
@@ -342,5 +343,5 @@ struct RecentIDs: Sendable {
     /// - Returns: whether it was there.
     mutating func take(_ id: UInt64) -> Bool { set.remove(id) != nil }
 
-    static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 { DeliveredTail.hash(bytes) }
+    static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 { FNV1a.hash(bytes) }
 }

@@ -1,6 +1,7 @@
 import CSVReader
 import Glibc
 import ServiceKit
+import Text
 
 /// Which file a source reads now, and which comes next: a single file, a folder's files in order of their names, or a file that is
 /// followed as `tail -F` does, over rotations.
@@ -166,13 +167,12 @@ struct FileWalk {
     /// A hash of the first lines, 16 hexadecimal digits; nil while the file has fewer.
     private static func mark(of path: String, lines: Int) -> String? {
         guard let reader = try? LineReader(path: path, maximumLineBytes: 64 << 10, follows: true) else { return nil }
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var hash = FNV1a()
         for _ in 0..<lines {
             guard (try? reader.next()) != nil else { return nil }
-            for byte in reader.bytes[reader.range] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            hash.combine(reader.bytes[reader.range])
         }
-        let digits = String(hash, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        return Hexadecimal.text(hash.value)
     }
 
     private static func isOlder(_ a: String, _ b: String) -> Bool {

@@ -1,6 +1,7 @@
 import Contracts
 import Features
 import ServiceKit
+import Text
 import UseCases
 
 /// Rows of files: one file, the files of a folder in order of their names, a file again and again with its times moved on, or a file that grows.

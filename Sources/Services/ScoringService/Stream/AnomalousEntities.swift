@@ -1,4 +1,5 @@
 import Detectors
+import Text
 
 /// Which entities of a partition were anomalous when they were scored last, so that it can be said when they no longer are.
 ///
@@ -52,9 +53,10 @@ struct AnomalousEntities {
     }
 
     private static func key(_ set: Int, _ entity: UnsafeRawBufferPointer) -> UInt64 {
-        var hash = (0xCBF2_9CE4_8422_2325 ^ UInt64(truncatingIfNeeded: set)) &* 0x100_0000_01B3
-        for byte in entity { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return hash
+        var hash = FNV1a()
+        hash.combine(word: UInt64(truncatingIfNeeded: set))
+        hash.combine(entity)
+        return hash.value
     }
 
     // MARK: Snapshots

@@ -1,4 +1,5 @@
 import Detectors
+import Text
 
 /// What a learning model remembers of the entities of one partition, bounded: when there are too many, those that were heard of least
 /// recently are forgotten and start anew when they come back. One thread's own.
@@ -120,10 +121,9 @@ final class EntityStates {
         rebuild(size: table.count)
     }
 
-    /// FNV-1a (Fowler, Noll, Vo; draft-eastlake-fnv), its upper half folded in.
+    /// The upper half is folded in, since the table takes the lowest bits only.
     private static func hash(_ name: ArraySlice<UInt8>) -> Int {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in name { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        let hash = FNV1a.hash(name)
         return Int(truncatingIfNeeded: hash ^ hash >> 32)
     }
 

@@ -1,5 +1,6 @@
 import CSVReader
 import Features
+import Text
 
 /// The judged rows of a test file, in its order, with their scores.
 struct LabelledScores {

@@ -1,32 +1,24 @@
 import JSON
 import KafkaClient
+import Text
 
 /// Sensor events of about 150 bytes, the same every time: the form and rate of `sensors.py` in the peers' measurements.
 struct SensorEvents {
     let sensors: Int
     /// Events of all sensors in one second of event time.
     let perSecond: Double
-    private var state: UInt64 = 7
+    private var random = SplitMix64(seed: 7)
 
     init(sensors: Int, perSecond: Double) {
         self.sensors = sensors
         self.perSecond = perSecond
     }
 
-    /// Uniform in 0 ..< 1 (splitmix64, Steele et al. 2014).
-    private mutating func uniform() -> Double {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
-    }
-
     /// Number of the sensor that sends event `index`.
     func sensor(_ index: Int) -> Int { index &* 7919 % sensors }
 
     /// Three uniform numbers make a bell that is good enough for a load.
-    mutating func value() -> Double { 20 + (uniform() + uniform() + uniform() - 1.5) * 6 }
+    mutating func value() -> Double { 20 + (random.unit() + random.unit() + random.unit() - 1.5) * 6 }
 
     /// Event time in seconds.
     func time(_ index: Int) -> Double { 1_700_000_000 + Double(index) / perSecond }

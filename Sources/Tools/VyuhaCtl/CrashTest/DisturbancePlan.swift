@@ -1,3 +1,5 @@
+import Text
+
 /// Something that happens to a service in the middle of its work.
 enum Disturbance: String, Sendable {
     /// SIGKILL of one replica, which is then started again.
@@ -31,7 +33,7 @@ struct DisturbancePlan: Sendable, Equatable {
     ///   - count: disturbances of all services together.
     ///   - killsOnly: for brokers on which a replica cannot join and leave.
     init(seed: UInt64, count: Int, killsOnly: Bool) {
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix64(seed: seed)
         // From one replica to three and back, with a freeze and a kill among the three.
         let scaled: [Disturbance] = killsOnly ? [.kill] : [.kill, .scaleUp, .scaleUp, .freeze, .kill, .scaleDown, .scaleDown]
         let cycles = [scaled, [.kill], scaled, [.kill]]
@@ -40,23 +42,11 @@ struct DisturbancePlan: Sendable, Equatable {
             // In the order of `ServicePlan.consumers`; of twenty, the processor and the scorer get seven each, which is the whole cycle.
             let service = [Self.processor, Self.scorer, Self.writer, Self.processor, Self.scorer, Self.sink][number % 6]
             let cycle = cycles[service]
-            let pause = 0.3 + 2.7 * Double(generator.next() >> 11) * 0x1p-53
+            let pause = 0.3 + 2.7 * generator.unit()
             steps[service].append(
                 Step(disturbance: cycle[steps[service].count % cycle.count], pause: pause, choice: Int(generator.next() >> 33)))
         }
     }
 
     private static let (processor, writer, scorer, sink) = (0, 1, 2, 3)
-
-    /// splitmix64 (Steele, Lea, Flood 2014).
-    private struct SplitMix {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-            return z ^ (z >> 31)
-        }
-    }
 }

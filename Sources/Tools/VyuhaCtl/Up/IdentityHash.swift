@@ -1,12 +1,12 @@
+import Text
+
 /// A 64-bit name of an event id, so that a run of millions of events can be accounted for in a flat table.
 ///
 /// FNV-1a (Fowler, Noll, Vo) with the finaliser of MurmurHash3, which spreads ids that differ in their last digits only. Among a million
 /// ids the chance that any two share a hash is about 3e-8. Never 0, which marks an empty slot of the table.
 enum IdentityHash {
     static func of(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3 }
-        return finish(hash)
+        finish(FNV1a.hash(bytes[range]))
     }
 
     static func of(_ text: String) -> UInt64 {

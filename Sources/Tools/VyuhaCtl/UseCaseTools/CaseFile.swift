@@ -1,6 +1,7 @@
 import Contracts
 import Features
 import JSON
+import Text
 import UseCases
 import YAMLReader
 

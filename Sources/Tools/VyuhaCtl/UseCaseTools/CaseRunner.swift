@@ -1,5 +1,6 @@
 import Contracts
 import Features
+import Text
 import UseCases
 
 /// What came of one case.

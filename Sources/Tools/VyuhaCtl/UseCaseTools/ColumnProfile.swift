@@ -1,4 +1,5 @@
 import Features
+import Text
 
 /// What a sample shows of one column of a CSV file, or of one path in JSON objects.
 struct ColumnProfile {
