@@ -85,6 +85,7 @@ let domain: [Target] = [
     Layer.domain.library("UseCases", ["YAMLReader", "Contracts", "Features", "Detectors", "Alerting", "JSON", "ServiceKit", "Text"]),
     Layer.domain.library("AlertStore", ["Alerting", "RedisClient", "Contracts", "JSON"]),
     Layer.domain.library("FeatureStore", ["RedisClient", "Contracts", "JSON", "Text"]),
+    Layer.domain.library("Scoring", ["UseCases", "Detectors", "Contracts", "JSON", "Text"]),
     Layer.domain.library("ModelRegistry", ["RedisClient", "Contracts"]),
 ]
 
@@ -100,8 +101,8 @@ let services: [Target] = [
     Layer.services.executable(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "Quality", "ModelRegistry", "HTTPServer", "RedisClient", "KafkaClient",
-            "ServiceKit", "Contracts", "JSON", "Text",
+            "UseCases", "Features", "FeatureStore", "StateStore", "Scoring", "Detectors", "Quality", "ModelRegistry", "HTTPServer",
+            "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON",
         ]),
     Layer.services.executable(
         "AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
@@ -145,6 +146,7 @@ let checks: [Target] = [
     Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
     Layer.kit.tests("StateStore", ["StateStore", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),
+    Layer.domain.tests("Scoring", ["Scoring", "UseCases", "Detectors", "JSON", "Text"]),
     Layer.domain.tests("ModelRegistry", ["ModelRegistry", "Contracts", "RedisClient", "TestSupport"]),
     Layer.services.tests(
         "Producer",
@@ -156,8 +158,9 @@ let checks: [Target] = [
     Layer.services.tests(
         "ScoringService",
         [
-            "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "HTTPServer", "RedisClient",
-            "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text", "TestSupport",
+            "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Scoring", "Detectors", "ModelRegistry", "HTTPServer",
+            "RedisClient",
+            "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
         ]),
     Layer.services.tests(
         "AlertSink",

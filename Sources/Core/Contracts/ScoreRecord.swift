@@ -8,7 +8,7 @@ import JSON
 /// Windows add `window_start` and `window_end`; `anomaly_type` is there on anomalies whose type is known: a name of the
 /// use case's section `types` (`spike`, `drift`, …), or of silence (`missing`, `flapping`, `stuck`).
 /// On `<uc>.anomalies` the same with `features`, `expected` and `contributions` (objects by feature name; absolute contributions sum to 1).
-public struct ScoreRecordWriter {
+public struct ScoreRecordWriter: Sendable {
     private let set: [UInt8]
     private let names: [[UInt8]]
     private let statusNormal: [UInt8]

@@ -2,6 +2,7 @@ import Detectors
 import Features
 import ModelRegistry
 import RedisClient
+import Scoring
 import ServiceKit
 import UseCases
 
@@ -40,25 +41,25 @@ struct ModelWatcher: Sendable {
             service.metrics.gauge(
                 "vyuha_model_created_timestamp_seconds", "When the model in use was fitted, seconds since the epoch.", [("set", set.name)])
         }
-        var lineUp = models.lineUp
+        var active = models.active
         var quietUntil = 0.0
         while !service.life.isStopping {
             do {
-                if try registry.generation() != lineUp.generation {
+                if try registry.generation() != active.generation {
                     let newest = try registry.lineUp(sets: useCase.plan.sets.map(\.name))
                     for (index, version) in newest.versions.enumerated() {
-                        guard let version, version != lineUp.models[index]?.version else { continue }
-                        guard let loaded = try load(registry, useCase.plan.sets[index], version) else {
+                        guard let version, version != active.models[index]?.version else { continue }
+                        guard let loaded = try load(registry, set: index, version) else {
                             failures.add()
                             continue
                         }
-                        lineUp.models[index] = loaded
+                        active.models[index] = loaded
                         swaps.add()
                         versions[index].set(Double(version))
                         created[index].set(Double(loaded.model.metadata.createdAt) / 1000)
                     }
-                    lineUp.generation = newest.generation
-                    models.put(lineUp)
+                    active.generation = newest.generation
+                    models.put(active)
                 }
             } catch {
                 if Clock.monotonicSeconds >= quietUntil {
@@ -71,10 +72,11 @@ struct ModelWatcher: Sendable {
     }
 
     /// Nil for a version that cannot be used; throws where Redis is away.
-    private func load(_ registry: ModelRegistry, _ set: FeatureSetInfo, _ version: Int64) throws -> LoadedModel? {
+    private func load(_ registry: ModelRegistry, set index: Int, _ version: Int64) throws -> ActiveModel? {
+        let set = useCase.plan.sets[index]
         do {
             let model = try TrainedModel(decoding: registry.load(set: set.name, version: version).bytes)
-            if let loaded = LoadedModel(model, version: version, features: set.features) {
+            if let loaded = ActiveModel(model, version: version, set: index, of: useCase, loadedAt: Clock.milliseconds) {
                 service.log.info("model ready", ["set": set.name, "version": version, "detector": model.kind.rawValue])
                 return loaded
             }

@@ -1,5 +1,5 @@
-import Contracts
 import JSON
+import Scoring
 import UseCases
 
 /// One event with what the model says about it, ready to be written.
@@ -21,7 +21,7 @@ struct ScoredEvent {
 struct ReplyWriter: Sendable {
     private let members: [ReplySection.Member]
     private let entityIsNumber: Bool
-    private let types: [AnomalyType]
+    private let hasTypes: Bool
     private let normal: [UInt8]
     private let anomaly: [UInt8]
 
@@ -29,7 +29,7 @@ struct ReplyWriter: Sendable {
         let schema = useCase.plan.schema
         members = useCase.reply.members
         entityIsNumber = schema.fields[schema.entityIndex].type == .integer
-        types = useCase.types
+        hasTypes = !useCase.types.isEmpty
         normal = JSONValue.string(useCase.status.normal).serialized
         anomaly = JSONValue.string(useCase.status.anomaly).serialized
     }
@@ -37,7 +37,7 @@ struct ReplyWriter: Sendable {
     /// - Parameters:
     ///   - entities: the bytes in which the event's entity lies.
     ///   - explaining: adds the member `explanation`.
-    func write(_ event: ScoredEvent, entities: [UInt8], _ scorer: Scorer, explaining: Bool, into writer: inout JSONWriter) {
+    func write(_ event: ScoredEvent, entities: [UInt8], _ model: ActiveModel, explaining: Bool, into writer: inout JSONWriter) {
         writer.beginObject()
         for member in members {
             writer.key(raw: member.key)
@@ -46,15 +46,15 @@ struct ReplyWriter: Sendable {
             case .score: writer.value(event.score)
             case .isAnomaly: writer.value(event.isAnomaly)
             case .status: writer.raw(event.isAnomaly ? anomaly : normal)
-            case .confidence: writer.value(confidence(score: event.score, threshold: scorer.threshold))
+            case .confidence: writer.value(model.confidence(ofScore: event.score))
             case .eventTime: writer.value(event.eventTime)
-            case .model: writer.raw(scorer.name)
-            case .version: writer.value(scorer.version)
+            case .model: writer.raw(model.name)
+            case .version: writer.value(model.version)
             case .field(let index): writer.value(event.fields[index])
-            case .anomalyType: type(event, scorer, into: &writer)
+            case .anomalyType: type(event, model, into: &writer)
             case .windowStart(_, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide))
             case .windowEnd(let length, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide) + length)
-            case .features: object(scorer.featureKeys, event.features, into: &writer)
+            case .features: object(model.featureKeys, event.features, into: &writer)
             case .constant(let json): writer.raw(json)
             }
         }
@@ -63,16 +63,15 @@ struct ReplyWriter: Sendable {
             writer.key("online_features")
             writer.value(event.online.rawValue)
         }
-        if explaining { explain(event, scorer, into: &writer) }
+        if explaining { explain(event, model, into: &writer) }
         writer.endObject()
     }
 
     /// Why an event is an anomaly is looked into only where it is one.
-    private func type(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
-        guard event.isAnomaly, !types.isEmpty,
-            let name = AnomalyTypes(types, features: scorer.loaded.model.featureNames)
-                .name(scorer.loaded.model.explain(Array(event.features)).contributions)
-        else { return writer.null() }
+    private func type(_ event: ScoredEvent, _ model: ActiveModel, into writer: inout JSONWriter) {
+        guard event.isAnomaly, hasTypes, let name = model.types.name(model.model.explain(Array(event.features)).contributions) else {
+            return writer.null()
+        }
         writer.raw(name)
     }
 
@@ -82,28 +81,28 @@ struct ReplyWriter: Sendable {
         return time - (rest < 0 ? rest + slide : rest)
     }
 
-    private func explain(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
-        let explanation = scorer.loaded.model.explain(Array(event.features))
+    private func explain(_ event: ScoredEvent, _ model: ActiveModel, into writer: inout JSONWriter) {
+        let explanation = model.model.explain(Array(event.features))
         writer.key("explanation")
         writer.beginObject()
         writer.key("score")
         writer.value(event.score)
         writer.key("threshold")
-        writer.value(scorer.threshold.score)
+        writer.value(model.threshold.score)
         writer.key("confidence")
-        writer.value(confidence(score: event.score, threshold: scorer.threshold))
+        writer.value(model.confidence(ofScore: event.score))
         writer.key("model")
-        writer.raw(scorer.name)
+        writer.raw(model.name)
         writer.key("version")
-        writer.value(scorer.version)
+        writer.value(model.version)
         writer.key("online_features")
         writer.value(event.online.rawValue)
         writer.key("features")
-        object(scorer.featureKeys, event.features, into: &writer)
+        object(model.featureKeys, event.features, into: &writer)
         writer.key("expected")
-        explanation.expected.withUnsafeBufferPointer { object(scorer.featureKeys, $0, into: &writer) }
+        explanation.expected.withUnsafeBufferPointer { object(model.featureKeys, $0, into: &writer) }
         writer.key("contributions")
-        explanation.contributions.withUnsafeBufferPointer { object(scorer.featureKeys, $0, into: &writer) }
+        explanation.contributions.withUnsafeBufferPointer { object(model.featureKeys, $0, into: &writer) }
         writer.endObject()
     }
 

@@ -8,6 +8,7 @@ import TestSupport
 import Testing
 import UseCases
 
+@testable import Scoring
 @testable import ScoringService
 @testable import ServiceKit
 
@@ -29,13 +30,13 @@ private let definition = """
 
     """
 
-/// One partition of the scorer, driven as the pipeline drives it, on a Redis of its own.
+/// One partition of the scorer, on a Redis of its own.
 private final class Scorer {
     let server: RedisServer
     let models: CurrentModels
-    let partitions: StatefulPartitions<ScorerState>
-    private let library: ModelLibrary
-    private var reader: FeatureRecordReader
+    let partitions: StatefulPartitions<ScorerPartition>
+    private let cache: ModelCache
+    private let step: ScoringStep
     private let place = TopicPartition("state-case.features", 0)
 
     init(_ server: RedisServer, _ models: CurrentModels, entityLimit: Int = 100) throws {
@@ -45,13 +46,13 @@ private final class Scorer {
         let redis = try RedisSettings(url: server.url)
         let service = Service(
             name: "scoring-service", log: Logger(service: "scoring-service", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
-        let library = ModelLibrary(useCase, models, redis: redis, service)
-        let shared = SharedLanes()
-        self.library = library
-        reader = try FeatureRecordReader(sets: useCase.recordSets)
+        let cache = ModelCache(useCase, models, redis: redis, service)
+        let step = try ScoringStep(useCase)
+        self.cache = cache
+        self.step = step
         partitions = StatefulPartitions(
             service, redis: redis, store: { StateStore($0, keys: RedisKeys(useCase: "state-case"), service: "scoring-service") }, interval: 1,
-            idleAfter: 0, make: { _ in ScorerState(library, shared: shared, entityLimit: entityLimit) },
+            idleAfter: 0, make: { _ in ScorerPartition(step, cache, entityLimit: entityLimit) },
             advance: { owned, generation, _ in try owned.state.go(to: generation) })
     }
 
@@ -70,36 +71,19 @@ private final class Scorer {
     func score(_ offsets: Range<Int64>, batch: Int64 = 7) throws -> [Int64: Outcome] {
         var outcomes: [Int64: Outcome] = [:]
         for start in stride(from: offsets.lowerBound, to: offsets.upperBound, by: Int64.Stride(batch)) {
-            var order: [(Int64, Lane, Int)] = []
-            var lanes: [Lane] = []
             for offset in start..<min(start + batch, offsets.upperBound) {
                 guard let owned = try partitions.state(of: 0, at: offset) else { continue }
-                if owned.state.generation == 0 { #expect(try partitions.decide(owned, library.newest)) }
+                let state = owned.state.scoring
+                if state.generation == 0 { #expect(try partitions.decide(owned, cache.newest.generation)) }
                 partitions.applied(owned, offset)
                 let bytes = Self.record(offset)
-                #expect(reader.read(bytes, 0..<bytes.count) == nil)
-                let lane = try #require(owned.state.lanes[0])
-                if lane.number < 0 {
-                    lane.number = lanes.count
-                    lanes.append(lane)
-                }
-                order.append((offset, lane, lane.heads.count))
-                lane.append(reader, partition: 0, place: offset, isSilent: offset < owned.effectsFrom)
+                let isReplay = offset < owned.effectsFrom
+                #expect(step.take(bytes, 0..<bytes.count, partition: 0, offset: offset, state: state, isReplay: isReplay) == .taken)
             }
-            for lane in lanes { lane.score() }
-            for (offset, lane, row) in order {
-                var outcome = Outcome(version: lane.model?.version ?? 0, score: lane.scores[row], isAnomaly: lane.flags[row])
-                let state = try #require(partitions.state(of: 0))
-                lane.text[lane.heads[row].entity].withUnsafeBytes { entity in
-                    if outcome.isAnomaly {
-                        state.anomalous.began(0, entity, offset: lane.heads[row].place)
-                    } else {
-                        outcome.isEnd = state.anomalous.ended(0, entity)
-                    }
-                }
-                if !lane.heads[row].isSilent { outcomes[offset] = outcome }
+            step.score(at: 0) { outcome in
+                outcomes[outcome.head.offset] = Outcome(
+                    version: outcome.version, score: outcome.head.score, isAnomaly: outcome.head.isAnomaly, isEnd: outcome.isEnd)
             }
-            for lane in lanes { lane.removeAll() }
         }
         return outcomes
     }
@@ -125,10 +109,11 @@ private final class Scorer {
     }
 }
 
-/// Two versions of a detector, in the registry and as line-ups of their generations.
-private func publish(_ kind: DetectorKind, to server: RedisServer) throws -> [LineUp] {
+/// Two versions of a detector, in the registry and as the models of their generations.
+private func publish(_ kind: DetectorKind, to server: RedisServer) throws -> [ActiveModels] {
+    let useCase = try UseCase.parse(definition, file: "/tmp/usecase.yaml")
     let registry = ModelRegistry(RedisClient(try RedisSettings(url: server.url)), useCase: "state-case")
-    var lineUps: [LineUp] = []
+    var generations: [ActiveModels] = []
     for seed in [1, 2] as [UInt64] {
         var rows: [Double] = []
         for row in 0..<400 as Range<Int64> { rows += [Double(row &* 7919 % 101) / 50, Double(row &* 104_729 % 89) / 40 + Double(row % 7) * 0.1] }
@@ -139,10 +124,10 @@ private func publish(_ kind: DetectorKind, to server: RedisServer) throws -> [Li
         let order = RowOrder(times: (0..<400).map { Int64($0) * 1000 }, entities: (0..<400).map { Int32($0 % 5) })
         let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: 2), order: order, plan: plan)
         let version = try registry.publish(model.encoded(), set: "reading", facts: [:], promote: true, now: 1)
-        let loaded = try #require(LoadedModel(model, version: version, features: ["a", "b"]))
-        lineUps.append(LineUp(generation: try registry.generation(), models: [loaded]))
+        let active = try #require(ActiveModel(model, version: version, set: 0, of: useCase))
+        generations.append(ActiveModels(generation: try registry.generation(), models: [active]))
     }
-    return lineUps
+    return generations
 }
 
 @Suite("The scorer's state")
@@ -153,14 +138,14 @@ struct ScorerStateTests {
     func kill(_ kind: DetectorKind) throws {
         let (calm, rough) = (try RedisServer(appendOnly: false), try RedisServer(appendOnly: false))
         let (first, second) = (CurrentModels(sets: 1), CurrentModels(sets: 1))
-        let lineUps = try publish(kind, to: calm)
-        #expect(try publish(kind, to: rough).map(\.generation) == lineUps.map(\.generation))
-        for models in [first, second] { models.put(lineUps[0]) }
+        let generations = try publish(kind, to: calm)
+        #expect(try publish(kind, to: rough).map(\.generation) == generations.map(\.generation))
+        for models in [first, second] { models.put(generations[0]) }
 
         let undisturbed = try Scorer(calm, first)
         #expect(try undisturbed.take(committed: -1) == 0)
         var expected = try undisturbed.score(0..<180)
-        first.put(lineUps[1])
+        first.put(generations[1])
         try undisturbed.partitions.tick()
         expected.merge(try undisturbed.score(180..<400)) { $1 }
         #expect(Set(expected.values.map(\.version)) == [1, 2])
@@ -174,7 +159,7 @@ struct ScorerStateTests {
         try killed.commit(150)
         seen.merge(try killed.score(150..<180)) { $1 }
         // The swap is on record, and no snapshot contains it yet.
-        second.put(lineUps[1])
+        second.put(generations[1])
         try killed.partitions.tick()
         seen.merge(try killed.score(180..<250)) { $1 }
 
@@ -224,40 +209,18 @@ struct ScorerStateTests {
         #expect(try rebuilt.score(cut..<150) == expected.filter { $0.key >= cut })
     }
 
-    @Test("anomalies that are open come back as they were, within the limit")
-    func anomalousEntities() throws {
-        var (known, copy) = (AnomalousEntities(limit: 16), AnomalousEntities(limit: 16))
-        func name(_ number: Int64) -> [UInt8] { Array("entity-\(number)".utf8) }
-        for round in 0..<8 as Range<Int64> {
-            for number in 0..<10 as Range<Int64> { name(round * 4 + number).withUnsafeBytes { known.began(1, $0, offset: round * 20 + number) } }
-            for number in 0..<3 as Range<Int64> { _ = name(round * 4 + number).withUnsafeBytes { known.ended(1, $0) } }
-            var writer = StateWriter()
-            known.write(whole: round == 3, into: &writer)
-            var reader = StateReader(writer.bytes)
-            try copy.read(from: &reader)
-            try reader.finish()
-            #expect(known.count <= 16)
-            #expect(copy.count == known.count)
-        }
-        for number in 0..<50 as Range<Int64> {
-            let (one, two) = (name(number).withUnsafeBytes { known.ended(1, $0) }, name(number).withUnsafeBytes { copy.ended(1, $0) })
-            #expect(one == two, "entity \(number)")
-        }
-        #expect(known.count == 0 && copy.count == 0)
-    }
-
     @Test("a former owner decides nothing any more")
     func fenced() throws {
         let server = try RedisServer(appendOnly: false)
         let models = CurrentModels(sets: 1)
-        let lineUps = try publish(.ewma, to: server)
-        models.put(lineUps[0])
+        let generations = try publish(.ewma, to: server)
+        models.put(generations[0])
         let zombie = try Scorer(server, models)
         _ = try zombie.take(committed: -1)
         _ = try zombie.score(0..<10)
         let owner = try Scorer(server, models)
         _ = try owner.take(committed: 5)
-        models.put(lineUps[1])
+        models.put(generations[1])
         try zombie.partitions.tick()
         #expect(try zombie.score(10..<12).values.allSatisfy { $0.version == 1 })
     }
@@ -281,34 +244,6 @@ struct ScorerStateTests {
                 seen.merge(try successor.score(120..<300)) { $1 }
                 #expect(seen == expected)
             }
-        }
-    }
-
-    @Test("states of many entities come back as they were, forgotten ones do not")
-    func entityStates() throws {
-        let server = try RedisServer(appendOnly: false)
-        let model = try #require(try publish(.ewma, to: server)[0].models[0]).model
-        let states = EntityStates(model, limit: 64)
-        let copy = EntityStates(model, limit: 64)
-        func name(_ number: Int64) -> ArraySlice<UInt8> { Array("entity-\(number)".utf8)[...] }
-        for round in 0..<6 as Range<Int64> {
-            for number in 0..<50 as Range<Int64> {
-                let slot = states.slot(of: name(round * 17 + number), offset: round * 50 + number)
-                states.states[slot].numbers[0] = Double(round * 1000 + number)
-            }
-            states.batchIsOver()
-            var writer = StateWriter()
-            states.write(whole: round == 3, into: &writer)
-            var reader = StateReader(writer.bytes)
-            try copy.read(from: &reader)
-            try reader.finish()
-            #expect(copy.entities == states.entities)
-            #expect(states.entities <= 64)
-        }
-        #expect(states.takeEvictions() > 0)
-        for number in 100..<135 as Range<Int64> {
-            let (one, two) = (states.slot(of: name(number), offset: 1000 + number), copy.slot(of: name(number), offset: 1000 + number))
-            #expect(states.states[one] == copy.states[two])
         }
     }
 }

@@ -5,6 +5,7 @@ import Features
 import HTTPServer
 import JSON
 import RedisClient
+import Scoring
 import ServiceKit
 import TestSupport
 import Testing
@@ -46,16 +47,16 @@ private func useCase(_ change: (String) -> String = { $0 }) throws -> UseCase {
 
 private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predictor {
     var random = SystemRandomNumberGenerator()
-    let loaded = try useCase.plan.sets.map { set in
+    let active = try useCase.plan.sets.enumerated().map { index, set in
         var rows: [Double] = []
         for _ in 0..<400 { rows += set.features.map { _ in Double.random(in: 0...10, using: &random) } }
         let plan = try TrainingPlan(
             detector: .isolationForest, featureNames: set.features, threshold: .contamination(0.02), seed: 1, createdAt: 0)
         let model = try TrainedModel.fit(FeatureMatrix(values: rows, columns: set.features.count), plan: plan)
-        return LoadedModel(model, version: 3, features: set.features)
+        return ActiveModel(model, version: 3, set: index, of: useCase)
     }
     let models = CurrentModels(sets: useCase.plan.sets.count)
-    models.put(LineUp(generation: 1, models: loaded))
+    models.put(ActiveModels(generation: 1, models: active))
     return Predictor(useCase, models, redis: redis, onlineTimeout: 1_000)
 }
 

@@ -21,7 +21,7 @@ struct ModelEndpoint: Sendable {
         writer.value(PredictedSets.of(useCase).map { useCase.plan.sets[$0].name }.joined(separator: ", "))
         writer.key("models")
         writer.beginArray()
-        for (set, loaded) in zip(useCase.plan.sets, models.all) {
+        for (set, loaded) in zip(useCase.plan.sets, models.active.models) {
             guard let loaded else { continue }
             writer.beginObject()
             writer.key("set")

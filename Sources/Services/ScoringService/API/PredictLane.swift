@@ -1,5 +1,6 @@
 import Features
 import RedisClient
+import Scoring
 import UseCases
 
 extension Predictor {
@@ -19,8 +20,7 @@ extension Predictor {
         private var vector: [Double]
         /// Of one event the features that came from the store.
         private var known: [Double] = []
-        private(set) var scores: [Double] = []
-        private(set) var flags: [Bool] = []
+        private(set) var scored = ScoredRows()
 
         init(_ useCase: UseCase, set: Int, redis: RedisSettings, onlineTimeout: Int) {
             let plan = useCase.plan
@@ -51,11 +51,11 @@ extension Predictor {
 
         /// - Parameter fields: of all events of the request.
         /// - Returns: the number of anomalies.
-        mutating func score(_ scorer: Scorer, fields: [Double], fieldCount: Int, _ metrics: APIMetrics) -> Int {
+        mutating func score(_ runner: ModelRunner, fields: [Double], fieldCount: Int, _ metrics: APIMetrics) -> Int {
             joinOnline(fields, fieldCount, metrics)
-            scorer.score(features, scores: &scores, flags: &flags)
+            runner.score(features, into: &scored)
             var anomalies = 0
-            for flag in flags where flag { anomalies += 1 }
+            for flag in scored.flags where flag { anomalies += 1 }
             return anomalies
         }
 

@@ -2,6 +2,7 @@ import Features
 import HTTPServer
 import JSON
 import RedisClient
+import Scoring
 import ServiceKit
 import UseCases
 
@@ -16,7 +17,7 @@ struct Predictor {
     private let fieldCount: Int
     /// One per feature set that may score an event; an event is scored by the first that takes it.
     private var lanes: [Lane]
-    private var scorers: Scorers
+    private var runners: CurrentRunners
     private var errors: ValidationErrors
     private var events = Events()
     private var json = JSONWriter(capacity: 512)
@@ -45,7 +46,7 @@ struct Predictor {
         fieldCount = plan.schema.fields.count
         decoder = EventDecoder(schema: plan.schema)
         reply = ReplyWriter(useCase)
-        scorers = Scorers(models, widths: plan.sets.map(\.features.count))
+        runners = CurrentRunners(models)
         errors = ValidationErrors(schema: plan.schema)
     }
 
@@ -56,10 +57,10 @@ struct Predictor {
         for lane in lanes.indices { lanes[lane].removeAll(keepingCapacity: keeps) }
         events.removeAll()
         errors.removeAll()
-        scorers.refresh()
+        runners.refresh()
         decode(body)
         // An event that no set takes has no model to wait for.
-        let hasModels = errors.isEmpty ? lanes.allSatisfy { $0.count == 0 || scorers[$0.set] != nil } : lanes.contains { scorers[$0.set] != nil }
+        let hasModels = errors.isEmpty ? lanes.allSatisfy { $0.count == 0 || runners[$0.set] != nil } : lanes.contains { runners[$0.set] != nil }
         guard hasModels else {
             metrics.unavailable.add()
             return .problem(
@@ -76,8 +77,8 @@ struct Predictor {
         }
         var anomalies = 0
         for lane in lanes.indices where lanes[lane].count > 0 {
-            guard let scorer = scorers[lanes[lane].set] else { continue }
-            anomalies += lanes[lane].score(scorer, fields: events.fields, fieldCount: fieldCount, metrics)
+            guard let runner = runners[lanes[lane].set] else { continue }
+            anomalies += lanes[lane].score(runner, fields: events.fields, fieldCount: fieldCount, metrics)
         }
         write(explaining: explaining)
         metrics.answered.add()
@@ -128,16 +129,15 @@ struct Predictor {
         if decoder.isArray { json.beginArray() }
         events.fields.withUnsafeBufferPointer { fields in
             for (number, head) in events.heads.enumerated() {
-                guard let scorer = scorers[lanes[head.lane].set] else { continue }
-                let columns = scorer.featureKeys.count
-                scorer.withVectors { vectors in
+                guard let runner = runners[lanes[head.lane].set] else { continue }
+                let (lane, row, columns) = (lanes[head.lane], head.row, runner.model.featureKeys.count)
+                lane.scored.vectors.withUnsafeBufferPointer { vectors in
                     let event = ScoredEvent(
                         entity: head.entity, eventTime: head.time,
                         fields: UnsafeBufferPointer(rebasing: fields[number * fieldCount..<(number + 1) * fieldCount]),
-                        features: UnsafeBufferPointer(rebasing: vectors[head.row * columns..<(head.row + 1) * columns]),
-                        score: lanes[head.lane].scores[head.row], isAnomaly: lanes[head.lane].flags[head.row],
-                        online: lanes[head.lane].status(head.row))
-                    reply.write(event, entities: events.entityBytes, scorer, explaining: explaining, into: &json)
+                        features: UnsafeBufferPointer(rebasing: vectors[row * columns..<(row + 1) * columns]),
+                        score: lane.scored.scores[row], isAnomaly: lane.scored.flags[row], online: lane.status(row))
+                    reply.write(event, entities: events.entityBytes, runner.model, explaining: explaining, into: &json)
                 }
             }
         }

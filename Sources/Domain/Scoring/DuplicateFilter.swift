@@ -7,7 +7,7 @@ import Detectors
 /// producer is idempotent). So of every record the first copy comes in order of its place, (`offset`, `sequence`), whatever former owners
 /// still send meanwhile: what is not above the newest place is a copy. The records of a decision of the clock share one place; more of
 /// them may come until the next event does.
-struct Repetitions {
+struct DuplicateFilter {
     private var offset: Int64 = -1
     private var sequence: Int64 = 0
     /// Newest Kafka timestamp of an event.

@@ -2,7 +2,7 @@ import Detectors
 import Testing
 import Text
 
-@testable import ScoringService
+@testable import Scoring
 
 /// What owners of one partition put on `<uc>.features`, one after the other and, when one is frozen, at the same time.
 private struct Topic {
@@ -46,14 +46,14 @@ private struct Topic {
     }
 }
 
-@Suite("Records that are sent again")
-struct RepetitionsTests {
+@Suite("The duplicate filter")
+struct DuplicateFilterTests {
     @Test("whoever crashes or wakes up late, each record counts once and in order", arguments: 0..<200)
     func anyOrder(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var topic = Topic()
         for _ in 0..<400 { topic.step(&random) }
-        var seen = Repetitions()
+        var seen = DuplicateFilter()
         var taken: [Topic.Record] = []
         for record in topic.records {
             if !seen.contains(offset: record.offset, sequence: record.sequence, producedAt: record.producedAt) { taken.append(record) }
@@ -67,7 +67,7 @@ struct RepetitionsTests {
 
     @Test("decisions of the clock at one offset all count, until the event there does")
     func clock() {
-        var seen = Repetitions()
+        var seen = DuplicateFilter()
         let places: [(Int64, Int64)] = [(6, 0), (6, 1), (7, -1), (7, -1), (7, 0), (7, -1), (7, 0), (8, -1), (8, 0)]
         let known = places.map { seen.contains(offset: $0.0, sequence: $0.1, producedAt: $0.1 < 0 ? 1_000 : $0.0) }
         #expect(known == [false, false, false, false, false, true, true, false, false])
@@ -75,7 +75,7 @@ struct RepetitionsTests {
 
     @Test("a topic that was made again counts anew, and what is sent again of it does not")
     func newTopic() {
-        var seen = Repetitions()
+        var seen = DuplicateFilter()
         func known(_ offsets: [Int64], producedFrom start: Int64) -> [Bool] {
             offsets.map { seen.contains(offset: $0, sequence: 0, producedAt: start + $0) }
         }
@@ -85,11 +85,11 @@ struct RepetitionsTests {
         #expect(known([7, 9, 10], producedFrom: 9_000) == [true, true, false])
     }
 
-    private func copy(of seen: Repetitions) throws -> Repetitions {
+    private func copy(of seen: DuplicateFilter) throws -> DuplicateFilter {
         var writer = StateWriter()
         seen.write(into: &writer)
         var reader = StateReader(writer.bytes)
-        var copy = Repetitions()
+        var copy = DuplicateFilter()
         try copy.read(from: &reader)
         try reader.finish()
         return copy
