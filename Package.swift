@@ -130,7 +130,7 @@ let checks: [Target] = [
     .testTarget(
         name: "ArchitectureTests", dependencies: ["JSON", "TestSupport"], path: "Tests/ArchitectureTests", swiftSettings: swift),
     Layer.core.tests("JSON", ["JSON", "Text"]),
-    Layer.core.tests("Contracts", ["Contracts", "YAMLReader", "TestSupport"]),
+    Layer.core.tests("Contracts", ["Contracts", "JSON", "YAMLReader", "TestSupport"]),
     Layer.core.tests("Features", ["Features", "Contracts", "JSON", "Text"]),
     Layer.core.tests("Detectors", ["Detectors", "JSON", "Text"]),
     Layer.core.tests("Simulation", ["Simulation"]),
