@@ -70,7 +70,7 @@ final class ScorerState: PartitionStateful {
 
     func restore(_ parts: [[UInt8]]) throws {
         for part in parts {
-            var reader = StateReader(part)
+            var reader = StateReader(part, of: .partitionState)
             try reader.version(4, of: "scorer's state")
             generation = try reader.int64()
             let stored = try reader.int64s()
