@@ -1,3 +1,4 @@
+import Contracts
 import Detectors
 import JSON
 import ServiceKit
@@ -73,13 +74,17 @@ final class Scorer {
     let name: [UInt8]
     let version: Int64
     let featureKeys: [[UInt8]]
+    let types: AnomalyTypes
+    let namesTypes: Bool
     private let width: Int
     private var scorer: ModelScorer
     /// Rows of the last call in the model's own columns.
     private(set) var vectors: [Double] = []
 
-    init(_ loaded: LoadedModel, width: Int) {
+    init(_ loaded: LoadedModel, width: Int, types: [AnomalyType]) {
         self.loaded = loaded
+        self.types = AnomalyTypes(types, features: loaded.model.featureNames)
+        namesTypes = !types.isEmpty
         self.width = width
         threshold = loaded.model.threshold
         name = loaded.name
@@ -108,13 +113,17 @@ final class Scorer {
 struct Scorers {
     private let models: CurrentModels
     private let widths: [Int]
+    private let types: [AnomalyType]
     private var generation = -1
     private var current: [Scorer?] = []
 
-    /// - Parameter widths: number of features of each set.
-    init(_ models: CurrentModels, widths: [Int]) {
+    /// - Parameters:
+    ///   - widths: number of features of each set.
+    ///   - types: of the use case.
+    init(_ models: CurrentModels, widths: [Int], types: [AnomalyType]) {
         self.models = models
         self.widths = widths
+        self.types = types
     }
 
     /// Takes newer models if there are any; call between batches.
@@ -122,7 +131,7 @@ struct Scorers {
         let newest = models.generation
         guard newest != generation else { return }
         generation = newest
-        current = zip(models.all, widths).map { loaded, width in loaded.map { Scorer($0, width: width) } }
+        current = zip(models.all, widths).map { loaded, width in loaded.map { Scorer($0, width: width, types: types) } }
     }
 
     /// Nil while the set has no model.

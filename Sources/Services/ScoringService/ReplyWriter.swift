@@ -1,4 +1,4 @@
-import Contracts
+import Detectors
 import JSON
 import UseCases
 
@@ -21,7 +21,6 @@ struct ScoredEvent {
 struct ReplyWriter: Sendable {
     private let members: [ReplySection.Member]
     private let entityIsNumber: Bool
-    private let types: [AnomalyType]
     private let normal: [UInt8]
     private let anomaly: [UInt8]
 
@@ -29,7 +28,6 @@ struct ReplyWriter: Sendable {
         let schema = useCase.plan.schema
         members = useCase.reply.members
         entityIsNumber = schema.fields[schema.entityIndex].type == .integer
-        types = useCase.types
         normal = JSONValue.string(useCase.status.normal).serialized
         anomaly = JSONValue.string(useCase.status.anomaly).serialized
     }
@@ -38,6 +36,13 @@ struct ReplyWriter: Sendable {
     ///   - entities: the bytes in which the event's entity lies.
     ///   - explaining: adds the member `explanation`.
     func write(_ event: ScoredEvent, entities: [UInt8], _ scorer: Scorer, explaining: Bool, into writer: inout JSONWriter) {
+        // Costs as much as scoring dozens of events: once for an event, and only where something asks for it.
+        var explanation: Explanation?
+        func explained() -> Explanation {
+            let result = explanation ?? scorer.loaded.model.explain(Array(event.features))
+            explanation = result
+            return result
+        }
         writer.beginObject()
         for member in members {
             writer.key(raw: member.key)
@@ -51,7 +56,10 @@ struct ReplyWriter: Sendable {
             case .model: writer.raw(scorer.name)
             case .version: writer.value(scorer.version)
             case .field(let index): writer.value(event.fields[index])
-            case .anomalyType: type(event, scorer, into: &writer)
+            case .anomalyType:
+                // Why an event is an anomaly is looked into only where it is one.
+                let type = event.isAnomaly && scorer.namesTypes ? scorer.types.name(explained().contributions) : nil
+                if let type { writer.raw(type) } else { writer.null() }
             case .windowStart(_, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide))
             case .windowEnd(let length, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide) + length)
             case .features: object(scorer.featureKeys, event.features, into: &writer)
@@ -63,17 +71,8 @@ struct ReplyWriter: Sendable {
             writer.key("online_features")
             writer.value(event.online.rawValue)
         }
-        if explaining { explain(event, scorer, into: &writer) }
+        if explaining { write(explained(), of: event, scorer, into: &writer) }
         writer.endObject()
-    }
-
-    /// Why an event is an anomaly is looked into only where it is one.
-    private func type(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
-        guard event.isAnomaly, !types.isEmpty,
-            let name = AnomalyTypes(types, features: scorer.loaded.model.featureNames)
-                .name(scorer.loaded.model.explain(Array(event.features)).contributions)
-        else { return writer.null() }
-        writer.raw(name)
     }
 
     /// The start of the newest window that holds a time. Windows begin at multiples of the slide since 1970.
@@ -82,8 +81,7 @@ struct ReplyWriter: Sendable {
         return time - (rest < 0 ? rest + slide : rest)
     }
 
-    private func explain(_ event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
-        let explanation = scorer.loaded.model.explain(Array(event.features))
+    private func write(_ explanation: Explanation, of event: ScoredEvent, _ scorer: Scorer, into writer: inout JSONWriter) {
         writer.key("explanation")
         writer.beginObject()
         writer.key("score")

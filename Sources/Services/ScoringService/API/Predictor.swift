@@ -45,7 +45,7 @@ struct Predictor {
         fieldCount = plan.schema.fields.count
         decoder = EventDecoder(schema: plan.schema)
         reply = ReplyWriter(useCase)
-        scorers = Scorers(models, widths: plan.sets.map(\.features.count))
+        scorers = Scorers(models, widths: plan.sets.map(\.features.count), types: useCase.types)
         errors = ValidationErrors(schema: plan.schema)
     }
 
