@@ -25,6 +25,7 @@ struct ModelWatcher: Sendable {
     }
 
     func start() {
+        service.warnOfEviction(redis)
         Threads.start("model-watcher") { run() }
     }
 
