@@ -26,7 +26,7 @@ RELEASE    := -c release --static-swift-stdlib
 .PHONY: demo test fuzz check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
 
 demo: build
-	.build/release/vyuhactl up --use-case $(USE_CASE) $(DEMO_FLAGS)
+	.build/release/vyuhactl up --use-case $(USE_CASE) --loop $(DEMO_FLAGS)
 
 build: setup
 	$(SWIFT) build $(RELEASE)

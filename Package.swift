@@ -93,7 +93,7 @@ let services: [Target] = [
     Layer.services.executable(
         "Producer",
         [
-            "UseCases", "Features", "Simulation", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
+            "UseCases", "Features", "Simulation", "Quality", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
             "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
@@ -107,7 +107,8 @@ let services: [Target] = [
     Layer.services.executable(
         "AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable(
-        "Trainer", ["UseCases", "Features", "Detectors", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text"]),
+        "Trainer",
+        ["UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text"]),
 ]
 
 let tools: [Target] = [
@@ -168,7 +169,8 @@ let checks: [Target] = [
             "AlertSink", "UseCases", "Alerting", "AlertStore", "HTTPClient", "HTTPServer", "KafkaClient", "RedisClient", "ServiceKit", "Contracts",
             "JSON", "TestSupport",
         ]),
-    Layer.services.tests("Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "JSON", "Text", "TestSupport"]),
+    Layer.services.tests(
+        "Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "ServiceKit", "JSON", "Text", "TestSupport"]),
     Layer.tools.tests(
         "VyuhaCtl",
         ["VyuhaCtl", "UseCases", "Quality", "YAMLReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),

@@ -9,7 +9,7 @@ import JSON
 /// - `kind`: `event`, `window`, or about silence `missing`, `resumed`, `flapping`, `stuck`; the set of the latter is `silence`.
 /// - `id`: an event's own; of everything else `<set>:<entity>:<start>:<end>:<kind>`, the same whenever the record is made again.
 /// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
-/// - `offset`, `sequence`: which record of the partition of the same number caused it, and as the how manieth; -1 for what the clock decided
+/// - `offset`, `sequence`: which record of the partition of the same number caused it, and its ordinal within that offset; -1 for what the clock decided
 ///   before that record came.
 public final class FeatureRecordWriter: Sendable {
     /// What is the same in every record, escaped once, one after the other: a part per case of `Part`, then each feature's name. One array,

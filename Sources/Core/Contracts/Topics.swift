@@ -5,11 +5,11 @@
 public struct Topics: Sendable, Equatable {
     /// Raw events, as the outside world sent them. Header `id`: the event's identity.
     public let events: String
-    /// One `FeatureRecord` per event and feature set, or per closed window.
+    /// One record (`FeatureRecordWriter`) per event and feature set, or per closed window.
     public let features: String
-    /// One `ScoreRecord` per feature record.
+    /// One record (`ScoreRecordWriter`) per feature record.
     public let scores: String
-    /// The `ScoreRecord`s that crossed the threshold, with their explanation.
+    /// The score records that crossed the threshold, with their explanation.
     public let anomalies: String
     /// What the alert sink decided to tell people.
     public let alerts: String

@@ -58,17 +58,33 @@ public struct StateWriter: Sendable {
     }
 }
 
+/// What stored bytes are of, as errors name it.
+public enum StoredThing: String, Sendable {
+    case model
+    /// Of one partition: windows, histories, what learning models remember.
+    case partitionState = "state of a partition"
+
+    var remedy: String {
+        switch self {
+        case .model: "load another version or train it anew"
+        case .partitionState: "it is rebuilt from the records in Kafka"
+        }
+    }
+}
+
 /// Reads what `StateWriter` wrote. Every read is bounds-checked and throws `.state`; nothing is allocated beyond what the bytes can hold.
 public struct StateReader: Sendable {
     private let bytes: [UInt8]
     private var position: Int
     private let end: Int
+    private let thing: StoredThing
 
-    public init(_ bytes: [UInt8]) {
-        self.init(bytes, 0..<bytes.count)
+    public init(_ bytes: [UInt8], of thing: StoredThing = .model) {
+        self.init(bytes, 0..<bytes.count, of: thing)
     }
 
-    init(_ bytes: [UInt8], _ range: Range<Int>) {
+    init(_ bytes: [UInt8], _ range: Range<Int>, of thing: StoredThing = .model) {
+        self.thing = thing
         self.bytes = bytes
         position = range.lowerBound
         end = range.upperBound
@@ -175,17 +191,18 @@ public struct StateReader: Sendable {
     }
 
     /// Throws unless the next byte is this layout version.
-    public mutating func version(_ known: UInt8, of thing: String) throws(DetectorError) {
+    /// - Parameter part: what has a layout of its own, such as `seasonal model`.
+    public mutating func version(_ known: UInt8, of part: String) throws(DetectorError) {
         let found = try byte()
         guard found == known else {
-            throw DetectorError(
-                .state, "The stored \(thing) has layout \(found) and this program reads \(known): train it anew or use a newer program.")
+            let remedy = thing == .model ? "train it anew or use a newer program" : thing.remedy
+            throw DetectorError(.state, "The stored \(part) has layout \(found) and this program reads \(known): \(remedy).")
         }
     }
 
     /// The error for bytes that no writer of ours has made.
     public func damaged(_ what: String) -> DetectorError {
-        DetectorError(.state, "The stored model is damaged (\(what) near byte \(position)): load another version or train it anew.")
+        DetectorError(.state, "The stored \(thing.rawValue) is damaged (\(what) near byte \(position)): \(thing.remedy).")
     }
 
     private func need(_ count: Int) throws(DetectorError) {

@@ -122,19 +122,4 @@ public struct FeaturePlan: Sendable {
         needsHistory = !event.previous.isEmpty || !event.rolling.isEmpty || windows.contains { $0 != nil } || silence != nil
         fingerprint = Self.fingerprint(schema, sets, time, silence)
     }
-
-    private static func fingerprint(_ schema: EventSchema, _ sets: [FeatureSetDefinition], _ time: EventTimeRules, _ silence: SilenceRules?)
-        -> UInt64
-    {
-        var text = "1|\(time)|\(String(describing: silence))|\(schema.entityIndex)|\(schema.timeIndex)"
-        // Bounds and units do not change a good event's vector; names, types and defaults do.
-        for field in schema.fields { text += "|\(field.name):\(field.type.rawValue):\(field.defaultValue?.text ?? "")" }
-        for set in sets {
-            text += "|\(set.name):\(set.scope)"
-            if let condition = set.condition { text += "|when=\(condition)" }
-            for feature in set.features { text += "|\(feature.name)=\(feature.expression)" }
-        }
-        let bytes = Array(text.utf8)
-        return TextHash.hash(bytes, 0..<bytes.count)
-    }
 }

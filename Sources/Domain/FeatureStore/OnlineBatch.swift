@@ -14,6 +14,9 @@ public struct OnlineBatch {
         var id: Range<Int>
         var eventTime: Int64
         var offset: Int64
+        var partition: Int32
+        /// Records of this batch came from another partition too.
+        var isInTwoPartitions = false
     }
 
     /// Values of a record.
@@ -48,9 +51,11 @@ public struct OnlineBatch {
     ///   - id: the event's id, UTF-8.
     ///   - eventTime: milliseconds since the epoch.
     ///   - offset: of the event in its partition.
+    ///   - partition: where the record came from; all of an entity belong into one.
     ///   - vector: the values, from index `start` on; NaN means missing.
     public mutating func add(
-        entity: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, eventTime: Int64, offset: Int64, vector: [Double], at start: Int = 0
+        entity: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, eventTime: Int64, offset: Int64, partition: Int32 = 0, vector: [Double],
+        at start: Int = 0
     ) {
         records += 1
         let hash = Self.hash(entity)
@@ -58,24 +63,26 @@ public struct OnlineBatch {
         let known = Int(table[place])
         if known >= 0 {
             let held = entries[known]
+            if held.partition != partition { entries[known].isInTwoPartitions = true }
             guard (eventTime, offset) > (held.eventTime, held.offset) else { return }
             entries[known].eventTime = eventTime
             entries[known].offset = offset
+            entries[known].partition = partition
             entries[known].id = append(id)
             for index in 0..<features { vectors[known * features + index] = vector[start + index] }
             return
         }
         table[place] = Int32(entries.count)
-        entries.append(Entry(entity: append(entity), hash: hash, id: append(id), eventTime: eventTime, offset: offset))
+        entries.append(Entry(entity: append(entity), hash: hash, id: append(id), eventTime: eventTime, offset: offset, partition: partition))
         for index in 0..<features { vectors.append(vector[start + index]) }
         if entries.count * 2 > table.count { grow() }
     }
 
     /// The same with strings, for callers that are not in a hurry.
-    public mutating func add(entity: String, id: String, eventTime: Int64, offset: Int64, vector: [Double]) {
+    public mutating func add(entity: String, id: String, eventTime: Int64, offset: Int64, partition: Int32 = 0, vector: [Double]) {
         let (entity, id) = (Array(entity.utf8), Array(id.utf8))
         entity.withUnsafeBytes { entity in
-            id.withUnsafeBytes { id in add(entity: entity, id: id, eventTime: eventTime, offset: offset, vector: vector) }
+            id.withUnsafeBytes { id in add(entity: entity, id: id, eventTime: eventTime, offset: offset, partition: partition, vector: vector) }
         }
     }
 

@@ -8,6 +8,8 @@ public struct OnlineWrites: Sendable, Equatable {
     public var written = 0
     /// Records without effect: not newer than what the store, or the batch itself, has of their entity.
     public var stale = 0
+    /// Entities with a record from another partition than the one before it, UTF-8: who writes the events does not agree on key or partitioner.
+    public var inTwoPartitions: [[UInt8]] = []
 }
 
 /// What the online store has of one entity in one feature set.
@@ -24,8 +26,8 @@ public struct OnlineVector: Sendable, Equatable {
 
 /// The online feature store: the latest feature vector of each entity in one feature set, in Redis.
 ///
-/// State: one hash per entity under `RedisKeys.online(set:entity:)` with the fields `@time` (event time, ms), `@offset` and `@id` of the
-/// event it comes from, and one field per feature that has a value, as the shortest decimal text that reads back as the same double. A
+/// State: one hash per entity under `RedisKeys.online(set:entity:)` with the fields `@time` (event time, ms), `@offset`, `@partition` and
+/// `@id` of the event it comes from, and one field per feature that has a value, as the shortest decimal text that reads back as the same double. A
 /// feature without a field is missing (NaN). A feature's name cannot start with `@`. Each write renews the time to live. An entity with
 /// eight features takes about 400 bytes of Redis memory.
 ///
@@ -61,19 +63,22 @@ public final class OnlineStore {
         nameBytes = features.map { Array($0.utf8) }
     }
 
-    // KEYS: the hash. ARGV: event time, offset, time to live, id, then name and value of each feature that has one.
+    // KEYS: the hash. ARGV: event time, offset, time to live, id, partition, then name and value of each feature that has one.
+    // Returns the sum of 1 for a write and 2 for a record from another partition than that of the one before.
     // The hash is deleted first so that a feature without a value, or of an older definition, does not linger.
     private static let guardedWrite = RedisScript(
         """
-        local held = redis.call('HMGET', KEYS[1], '@time', '@offset')
+        local held = redis.call('HMGET', KEYS[1], '@time', '@offset', '@partition')
+        local moved = 0
         if held[1] then
+          if held[3] and held[3] ~= ARGV[5] then moved = 2 end
           local time, heldTime = tonumber(ARGV[1]), tonumber(held[1])
-          if time < heldTime or (time == heldTime and tonumber(ARGV[2]) <= tonumber(held[2])) then return 0 end
+          if time < heldTime or (time == heldTime and tonumber(ARGV[2]) <= tonumber(held[2])) then return moved end
           redis.call('DEL', KEYS[1])
         end
-        redis.call('HSET', KEYS[1], '@time', ARGV[1], '@offset', ARGV[2], '@id', ARGV[4], unpack(ARGV, 5))
+        redis.call('HSET', KEYS[1], '@time', ARGV[1], '@offset', ARGV[2], '@id', ARGV[4], '@partition', ARGV[5], unpack(ARGV, 6))
         redis.call('PEXPIRE', KEYS[1], ARGV[3])
-        return 1
+        return 1 + moved
         """)
 
     /// Writes the batch in one pipeline, one guarded script call per entity. May be repeated: what is already there has no effect.
@@ -84,7 +89,13 @@ public final class OnlineStore {
         pipeline.removeAll()
         for index in 0..<batch.entities { append(index, of: batch) }
         var result = OnlineWrites()
-        for reply in try client.values(of: pipeline) where reply == .integer(1) { result.written += 1 }
+        for (index, reply) in try client.values(of: pipeline).enumerated() {
+            let flags = reply.integer ?? 0
+            if flags & 1 != 0 { result.written += 1 }
+            if flags & 2 != 0 || batch.entries[index].isInTwoPartitions {
+                result.inTwoPartitions.append(Array(batch.bytes[batch.entries[index].entity]))
+            }
+        }
         result.stale = batch.records - result.written
         return result
     }
@@ -94,7 +105,7 @@ public final class OnlineStore {
         let vector = index * batch.features..<(index + 1) * batch.features
         var present = 0
         for position in vector where batch.vectors[position].isFinite { present += 1 }
-        pipeline.begin(script: Self.guardedWrite, keys: 1, arguments: 4 + 2 * present)
+        pipeline.begin(script: Self.guardedWrite, keys: 1, arguments: 5 + 2 * present)
         scratch.removeAll(keepingCapacity: true)
         scratch.append(contentsOf: prefixBytes)
         scratch.append(contentsOf: batch.bytes[entry.entity])
@@ -103,6 +114,7 @@ public final class OnlineStore {
         pipeline.add(entry.offset)
         pipeline.add(timeToLive)
         pipeline.add(batch.bytes[entry.id])
+        pipeline.add(Int(entry.partition))
         for (name, position) in zip(nameBytes, vector) where batch.vectors[position].isFinite {
             pipeline.add(name)
             scratch.removeAll(keepingCapacity: true)

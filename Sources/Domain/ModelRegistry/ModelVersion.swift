@@ -54,7 +54,7 @@ public struct ModelPromotion: Sendable, Equatable {
     /// Wall clock of who did it, milliseconds.
     public let at: Int64
     public let isRollback: Bool
-    /// The how manieth change of the use case it was.
+    /// It was the use case's n-th change.
     public let generation: Int64
 
     /// `<p|r>:<version>:<time>:<generation>`, as the scripts write it.

@@ -45,19 +45,24 @@ final class EntityStates {
     /// - Parameter offset: the record that speaks of it; larger than any before.
     func slot(of entity: ArraySlice<UInt8>, offset: Int64) -> Int {
         let name = model.stateScope == .stream ? [] : entity
-        var place = Self.hash(name) & (table.count - 1)
-        while table[place] != 0 {
-            let slot = Int(table[place]) - 1
-            if names[slot].elementsEqual(name) {
-                use(slot, offset)
-                return slot
-            }
-            place = (place + 1) & (table.count - 1)
+        if let slot = find(name) {
+            use(slot, offset)
+            return slot
         }
         if count >= limit { forgetOldest() }
         let slot = add(Array(name), model.makeState())
         use(slot, offset)
         return slot
+    }
+
+    private func find(_ name: ArraySlice<UInt8>) -> Int? {
+        var place = Self.hash(name) & (table.count - 1)
+        while table[place] != 0 {
+            let slot = Int(table[place]) - 1
+            if names[slot].elementsEqual(name) { return slot }
+            place = (place + 1) & (table.count - 1)
+        }
+        return nil
     }
 
     /// All rows of the batch are scored.
@@ -109,12 +114,12 @@ final class EntityStates {
         let oldest = states.indices.filter { !unused.contains($0) }.sorted { lastUsed[$0] < lastUsed[$1] }.prefix(max(limit / 8, 1))
         for slot in oldest { forgotten.append(names[slot]) }
         evictions += oldest.count
-        remove(Array(oldest))
+        remove(Set(oldest))
     }
 
-    private func remove(_ slots: [Int]) {
-        let gone = Set(slots)
-        dirty.removeAll { gone.contains($0) }
+    /// Rebuilds the table: many at once cost as much as one.
+    private func remove(_ slots: Set<Int>) {
+        dirty.removeAll { slots.contains($0) }
         for slot in slots { (lastUsed[slot], isDirty[slot]) = (-1, false) }
         freed += slots
         count -= slots.count
@@ -153,13 +158,15 @@ final class EntityStates {
     /// Takes in what `write` wrote.
     func read(from reader: inout StateReader) throws(DetectorError) {
         if try reader.flag() {
-            remove(Array(states.indices.filter { lastUsed[$0] >= 0 }))
+            remove(Set(states.indices.filter { lastUsed[$0] >= 0 }))
             batchIsOver()
         }
+        // One that was forgotten, came back and was forgotten again is named twice.
+        var gone: Set<Int> = []
         for _ in 0..<(try reader.uint32()) {
-            let name = try reader.bytesArray()
-            if let slot = names.indices.first(where: { lastUsed[$0] >= 0 && names[$0] == name }) { remove([slot]) }
+            if let slot = find(try reader.bytesArray()[...]) { gone.insert(slot) }
         }
+        if !gone.isEmpty { remove(gone) }
         batchIsOver()
         for _ in 0..<(try reader.uint32()) {
             let name = try reader.bytesArray()

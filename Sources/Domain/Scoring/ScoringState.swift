@@ -69,7 +69,7 @@ public final class ScoringState {
     /// - Parameter model: finds a version of a set's model; nil where it is gone.
     public func restore(_ parts: [[UInt8]], model: (_ set: Int, _ version: Int64) throws -> ActiveModel?) throws {
         for part in parts {
-            var reader = StateReader(part)
+            var reader = StateReader(part, of: .partitionState)
             try reader.version(4, of: "scorer's state")
             generation = try reader.int64()
             let stored = try reader.int64s()

@@ -1,5 +1,4 @@
 import Contracts
-import JSON
 import KafkaClient
 
 /// Where a service's records go: queued in batches, waited for until the brokers have them.
@@ -71,21 +70,4 @@ public final class Outlet {
     }
 
     public func close() { try? producer.close(timeout: 2_000) }
-}
-
-extension RecordBatch {
-    /// The event's identity: header `id`, or topic, partition and offset of a record that an outside producer sent without one.
-    /// - Parameter buffer: gets the id's UTF-8 bytes; reused, so nothing is allocated once it has grown.
-    public borrowing func identity(of record: ConsumedRecord, into buffer: inout [UInt8]) {
-        buffer.removeAll(keepingCapacity: true)
-        if let range = header("id", of: record), !range.isEmpty {
-            buffer.append(contentsOf: bytes[range])
-        } else {
-            buffer.append(contentsOf: topics[record.topic].utf8)
-            buffer.append(UInt8(ascii: "-"))
-            NumberText.append(Int64(record.partition), to: &buffer)
-            buffer.append(UInt8(ascii: "-"))
-            NumberText.append(record.offset, to: &buffer)
-        }
-    }
 }

@@ -69,6 +69,8 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
     private let idleAfter: Int64
 
     public let interval: Double
+    /// Of the topic that is read; 0 before the loop has asked for it, which it does before anything is read.
+    public private(set) var partitionCount = 0
     private let service: Service
     private let client: RedisClient
     private let store: StateStore
@@ -145,6 +147,7 @@ public final class StatefulPartitions<State: PartitionStateful>: PartitionOwner 
 
     public func check(_ topic: String, partitions: Int) throws {
         let before = try retrying { _ throws(RedisError) in try self.store.partitions(of: topic, now: partitions) }
+        partitionCount = partitions
         if before != partitions { throw PartitionsChanged(topic: topic, before: before, now: partitions, service: service.name) }
     }
 

@@ -35,6 +35,7 @@ final class AlertSinkPipeline {
         decoder = try AnomalyDecoder()
         decisions = try Decisions(settings)
         metrics = AlertSinkMetrics(service.metrics)
+        service.warnOfEviction(settings.common.redis)
     }
 
     // MARK: The stages

@@ -6,6 +6,7 @@ import ServiceKit
 struct FeatureWriterMetrics {
     let writes: Counter
     let stale: Counter
+    let conflicts: Counter
     let latency: Histogram
     private let deadLetters: [DeadLetterReason: Counter]
 
@@ -13,6 +14,8 @@ struct FeatureWriterMetrics {
         writes = metrics.counter("vyuha_online_writes_total", "Feature vectors written to the online store.")
         stale = metrics.counter(
             "vyuha_online_stale_writes_total", "Records without effect because a newer one of their entity is known or in the same batch.")
+        conflicts = metrics.counter(
+            "vyuha_partition_conflicts_total", "Times that records of an entity came from another partition than the one before.")
         latency = metrics.histogram("processing_latency_seconds", "From the event's Kafka timestamp to its vector being in Redis.")
         var counters: [DeadLetterReason: Counter] = [:]
         for reason in FeatureWriterPipeline.reasons {
@@ -25,6 +28,7 @@ struct FeatureWriterMetrics {
     func note(_ writes: OnlineWrites) {
         self.writes.add(writes.written)
         stale.add(writes.stale)
+        conflicts.add(writes.inTwoPartitions.count)
     }
 
     func note(_ refused: [DeadLetterReason]) {

@@ -20,7 +20,9 @@ final class FeatureWriterPipeline {
         let store: OnlineStore
     }
 
+    private let service: Service
     private let loop: ConsumerLoop
+    private let redis: RedisSettings
     private let outlet: Outlet
     private let metrics: FeatureWriterMetrics
     private var reader: FeatureRecordReader
@@ -30,8 +32,10 @@ final class FeatureWriterPipeline {
     private var producedAt: [Int64] = []
     private var id: [UInt8] = []
     private var refused: [DeadLetterReason] = []
+    private var conflicts = PartitionConflicts()
 
     init(_ settings: FeatureWriterSettings, _ service: Service) throws {
+        self.service = service
         let useCase = settings.useCase
         let topics = Topics(useCase: useCase.name)
         outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
@@ -39,7 +43,8 @@ final class FeatureWriterPipeline {
             settings.common, service, topics: [topics.features], group: useCase.name + ".feature-writer", batch: settings.batch, outlet: outlet,
             deadLetterTopic: 0)
         metrics = FeatureWriterMetrics(service.metrics)
-        let client = RedisClient(settings.common.redis)
+        redis = settings.common.redis
+        let client = RedisClient(redis)
         let sets = useCase.recordSets
         reader = try FeatureRecordReader(sets: sets)
         targets = sets.map { set in
@@ -52,10 +57,15 @@ final class FeatureWriterPipeline {
 
     func run() throws {
         defer { outlet.close() }
+        service.warnOfEviction(redis)
         try loop.run { batch in
             forget()
             for record in batch.records { take(record, of: batch) }
-            for target in targets { metrics.note(try target.store.write(target.batch)) }
+            for target in targets {
+                let writes = try target.store.write(target.batch)
+                metrics.note(writes)
+                for entity in writes.inTwoPartitions { conflicts.note(entity, service) }
+            }
             try outlet.deliver()
             metrics.note(refused)
             let now = Clock.milliseconds
@@ -83,7 +93,7 @@ final class FeatureWriterPipeline {
         reader.text.withUnsafeBytes { text in
             targets[reader.set].batch.add(
                 entity: UnsafeRawBufferPointer(rebasing: text[reader.entity]), id: UnsafeRawBufferPointer(rebasing: text[reader.id]),
-                eventTime: reader.eventTime, offset: reader.offset, vector: vector)
+                eventTime: reader.eventTime, offset: reader.offset, partition: record.partition, vector: vector)
         }
     }
 

@@ -24,6 +24,32 @@ struct DeliveredTail {
     init(reading topics: [String], kafka: KafkaSettings, group: String, window: Int, timeout: Double, service: Service) throws {
         self.init(topics: topics.count)
         questions = window
+        var found = ids
+        try Self.read(topics, kafka: kafka, group: group, window: window, timeout: timeout, service: service) { topic, id in
+            found[topic].insert(FNV1a.hash(id))
+        }
+        ids = found
+    }
+
+    /// Whether some of the last records of a topic are of a source: their ids begin with its name.
+    static func hasRecords(of source: String, on topic: String, kafka: KafkaSettings, group: String, service: Service) throws -> Bool {
+        let name = Array(source.utf8)
+        let separators = Array(":#/".utf8)
+        var isFound = false
+        // A few of each partition will do: sources that share a topic take turns.
+        try read([topic], kafka: kafka, group: group, window: 100, timeout: 10, service: service) { _, id in
+            let rest = id.dropFirst(name.count)
+            isFound = isFound || (id.starts(with: name) && rest.first.map(separators.contains) == true)
+        }
+        return isFound
+    }
+
+    /// Calls `body` with the id of each of the last `window` records of every partition.
+    /// - Throws: when the broker does not answer for `timeout` seconds.
+    private static func read(
+        _ topics: [String], kafka: KafkaSettings, group: String, window: Int, timeout: Double, service: Service,
+        _ body: (Int, ArraySlice<UInt8>) -> Void
+    ) throws {
         let admin = try KafkaAdmin(kafka)
         let consumer = try KafkaConsumer(kafka, group: group, properties: ["queued.max.messages.kbytes": "2048"])
         defer { consumer.close() }
@@ -54,7 +80,7 @@ struct DeliveredTail {
             }
             for record in batch.records {
                 guard let topic = topics.firstIndex(of: batch.topics[record.topic]) else { continue }
-                if let id = batch.header("id", of: record) { ids[topic].insert(FNV1a.hash(batch.bytes[id])) }
+                if let id = batch.header("id", of: record) { body(topic, batch.bytes[id]) }
             }
             // A position is past the last record also where the end of the log is a marker that no consumer is shown.
             for place in try consumer.position(Array(ends.keys)) {

@@ -91,6 +91,12 @@ final class Delivery {
             metrics.events.add()
         }
         let truth = source.truth
+        if let problem = truth.problem {
+            if metrics.unreadableTruths.value == 0 {
+                service.log.warning("rows whose label cannot be read are sent and not judged", ["first": problem])
+            }
+            metrics.unreadableTruths.add()
+        }
         guard truth.isNotable, !tail.contains(topic: Topic.labels, id: id) else { return }
         label.removeAll()
         id.withUnsafeBytes { id in

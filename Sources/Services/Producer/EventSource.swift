@@ -19,6 +19,8 @@ struct Truth: Equatable {
     /// Of the episode that the row is part of, milliseconds; nil for a row that is one by itself.
     var start: Int64?
     var end: Int64?
+    /// What is wrong with the source's own word about the row, with line and column; the row is then ignored.
+    var problem: String?
 
     /// Whether there is anything to say on the labels topic.
     var isNotable: Bool { isAnomaly || ignore }

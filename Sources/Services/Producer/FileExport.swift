@@ -40,6 +40,8 @@ final class FileExport {
             buffer.append(UInt8(ascii: ","))
         }
         let truth = source.truth
+        // Training with it would learn from a guess.
+        if let problem = truth.problem { throw SourceError(problem) }
         buffer.append(UInt8(ascii: truth.isAnomaly ? "1" : "0"))
         buffer.append(UInt8(ascii: ","))
         buffer.append(UInt8(ascii: truth.ignore ? "1" : "0"))

@@ -112,6 +112,10 @@ struct ProducerPipeline {
         guard try waitForTopics(topics) else { return }
         let (store, position, isRestart) = try openPosition(source)
         guard !service.life.isStopping else { return }
+        if store != nil {
+            service.warnOfEviction(settings.common.redis)
+            if !isRestart, !settings.fromStart { warnWhereSentBefore(source.name, topics) }
+        }
         if let position { try source.resume(at: position) }
         let tail = try isRestart ? readTail(topics) : DeliveredTail(topics: 3)
         // A record waits for its broker as long as it takes; only a stop ends the wait.
@@ -272,6 +276,21 @@ struct ProducerPipeline {
             }
         }
         return nil
+    }
+
+    /// A position that is gone, as after an eviction or FLUSHALL, must not look like a first run: the source is sent again.
+    private func warnWhereSentBefore(_ source: String, _ topics: Topics) {
+        do {
+            guard
+                try DeliveredTail.hasRecords(
+                    of: source, on: topics.events, kafka: kafka, group: settings.useCase + ".producer", service: service)
+            else { return }
+            service.log.warning(
+                "the topic has events of this source, but Redis has no position of it: the source is sent again from its beginning",
+                ["source": source, "topic": topics.events])
+        } catch {
+            service.log.debug("the end of the topic could not be looked at", ["error": "\(error)"])
+        }
     }
 
     private func readTail(_ topics: Topics) throws -> DeliveredTail {

@@ -26,6 +26,7 @@ struct ModelWatcher: Sendable {
     }
 
     func start() {
+        service.warnOfEviction(redis)
         Threads.start("model-watcher") { run() }
     }
 

@@ -1,3 +1,4 @@
+import Detectors
 import JSON
 import Scoring
 import UseCases
@@ -38,6 +39,13 @@ struct ReplyWriter: Sendable {
     ///   - entities: the bytes in which the event's entity lies.
     ///   - explaining: adds the member `explanation`.
     func write(_ event: ScoredEvent, entities: [UInt8], _ model: ActiveModel, explaining: Bool, into writer: inout JSONWriter) {
+        // Costs as much as scoring dozens of events: once for an event, and only where something asks for it.
+        var explanation: Explanation?
+        func explained() -> Explanation {
+            let result = explanation ?? model.model.explain(Array(event.features))
+            explanation = result
+            return result
+        }
         writer.beginObject()
         for member in members {
             writer.key(raw: member.key)
@@ -51,7 +59,10 @@ struct ReplyWriter: Sendable {
             case .model: writer.raw(model.name)
             case .version: writer.value(model.version)
             case .field(let index): writer.value(event.fields[index])
-            case .anomalyType: type(event, model, into: &writer)
+            case .anomalyType:
+                // Why an event is an anomaly is looked into only where it is one.
+                let type = event.isAnomaly && hasTypes ? model.types.name(explained().contributions) : nil
+                if let type { writer.raw(type) } else { writer.null() }
             case .windowStart(_, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide))
             case .windowEnd(let length, let slide): writer.value(Self.windowStart(event.eventTime, slide: slide) + length)
             case .features: object(model.featureKeys, event.features, into: &writer)
@@ -63,16 +74,8 @@ struct ReplyWriter: Sendable {
             writer.key("online_features")
             writer.value(event.online.rawValue)
         }
-        if explaining { explain(event, model, into: &writer) }
+        if explaining { write(explained(), of: event, model, into: &writer) }
         writer.endObject()
-    }
-
-    /// Why an event is an anomaly is looked into only where it is one.
-    private func type(_ event: ScoredEvent, _ model: ActiveModel, into writer: inout JSONWriter) {
-        guard event.isAnomaly, hasTypes, let name = model.types.name(model.model.explain(Array(event.features)).contributions) else {
-            return writer.null()
-        }
-        writer.raw(name)
     }
 
     /// The start of the newest window that holds a time. Windows begin at multiples of the slide since 1970.
@@ -81,8 +84,7 @@ struct ReplyWriter: Sendable {
         return time - (rest < 0 ? rest + slide : rest)
     }
 
-    private func explain(_ event: ScoredEvent, _ model: ActiveModel, into writer: inout JSONWriter) {
-        let explanation = model.model.explain(Array(event.features))
+    private func write(_ explanation: Explanation, of event: ScoredEvent, _ model: ActiveModel, into writer: inout JSONWriter) {
         writer.key("explanation")
         writer.beginObject()
         writer.key("score")

@@ -5,6 +5,7 @@ import StateStore
 /// What the stream processor counts; added to once per batch.
 struct StreamProcessorMetrics {
     let features: Counter
+    let withoutKey: Counter
     let deadLetters: [DeadLetterReason: Counter]
     private let entities: Gauge
     private let evicted: Gauge
@@ -12,6 +13,7 @@ struct StreamProcessorMetrics {
 
     init(_ metrics: Metrics) {
         features = metrics.counter("vyuha_features_total", "Feature records written.")
+        withoutKey = metrics.counter("vyuha_events_without_key_total", "Events that were taken though their record has no key.")
         var counters: [DeadLetterReason: Counter] = [:]
         for reason in DeadLetterReason.allCases {
             counters[reason] = metrics.counter(

@@ -54,6 +54,7 @@ final class StreamProcessorPipeline {
         defer { outlet.close() }
         let useCase = settings.useCase
         if useCase.plan.needsHistory {
+            service.warnOfEviction(settings.common.redis)
             partitions = StatefulPartitions(
                 service, redis: settings.common.redis,
                 store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
@@ -155,11 +156,22 @@ final class StreamProcessorPipeline {
             return refuse(record, of: batch, silently, .tooLarge, sentence)
         }
         guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, silently, decoder.errors) }
-        if let key = record.key, !batch.bytes[key].elementsEqual(decoder.entity) {
-            return refuse(
-                record, of: batch, silently, .badKey, "The record's key is not the event's entity; records of one entity must share its key.")
-        }
+        if let sentence = wrongKey(record, of: batch, silently) { return refuse(record, of: batch, silently, .badKey, sentence) }
         return state.apply(decoder, kafkaTimestamp: record.timestamp, into: &emissions)
+    }
+
+    /// What is wrong with the key of the event that was decoded. An entity's events belong into one partition, which its key sees to; only where
+    /// nothing is remembered of an entity, or there is but one partition, can an event do without.
+    private func wrongKey(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool) -> String? {
+        if let key = record.key {
+            return batch.bytes[key].elementsEqual(decoder.entity)
+                ? nil : "The record's key is not the event's entity; records of one entity must share its key."
+        }
+        guard partitions == nil || partitions?.partitionCount == 1 else {
+            return "The record has no key; it must be the event's entity, so that all events of an entity are in one partition."
+        }
+        if !silently { metrics.withoutKey.add() }
+        return nil
     }
 
     private func finish(_ outcome: ApplyOutcome, _ record: ConsumedRecord, of batch: borrowing RecordBatch) {

@@ -56,8 +56,9 @@ struct TrainingTable {
                 switch state.apply(decoder, kafkaTimestamp: -1, into: &emissions) {
                 case .applied:
                     keep(emissions)
-                    let isIgnored = ignore.map { Self.isSet(reader, $0) } ?? false
-                    let truth: Int8 = isIgnored ? -1 : label.map { Self.isSet(reader, $0) } ?? false ? 1 : 0
+                    let isIgnored = try ignore.map { try reader.truth($0) } ?? false
+                    let isAnomaly = try label.map { try reader.truth($0) } ?? false
+                    let truth: Int8 = isIgnored ? -1 : isAnomaly ? 1 : 0
                     for set in sets.indices where isJudged[set] {
                         while sets[set].labels.count < sets[set].table.matrix.rows { sets[set].labels.append(truth) }
                     }
@@ -77,11 +78,6 @@ struct TrainingTable {
             sets[emission.set].append(
                 Array(emissions.values[emission.values]), time: emission.eventTime, entity: emissions.bytes[emission.entity])
         }
-    }
-
-    private static func isSet(_ reader: CSVReader, _ column: Int) -> Bool {
-        let field = reader.bytes[reader.fields[column]]
-        return !field.isEmpty && !field.elementsEqual("0".utf8) && !field.elementsEqual("false".utf8)
     }
 
     private mutating func refuse(_ line: Int, _ sentence: String) {

@@ -47,20 +47,14 @@ struct RecordedRun {
     func judgement(_ facts: RunFacts) -> Judgement { Judgement(account, matcher.figures(), baseline: facts.baseline) }
 
     private mutating func readEvents(_ facts: RunFacts, _ folder: String) throws {
-        let paths = ["headers.id", "topic", "partition", "offset"] + (facts.baseline.map { ["value." + $0.path] } ?? [])
+        let paths = ["id"] + (facts.baseline.map { ["value." + $0.path] } ?? [])
         try read(facts.topics.events, in: folder, paths: paths) { run, fields in
-            var id: UInt64?
-            if fields.slots[0].kind == .string {
-                id = IdentityHash.of(fields.text, fields.slots[0].text)
-            } else if let topic = fields.string(1), fields.slots[2].kind == .integer, fields.slots[3].kind == .integer {
-                // Of an outside producer: named by its place, as the services do.
-                id = IdentityHash.of("\(topic)-\(fields.slots[2].integer)-\(fields.slots[3].integer)")
-            }
-            guard let id else {
+            guard fields.slots[0].kind == .string else {
                 run.unreadable += 1
                 return
             }
-            let value = fields.slots.count > 4 ? fields.slots[4] : nil
+            let id = IdentityHash.of(fields.text, fields.slots[0].text)
+            let value = fields.slots.count > 1 ? fields.slots[1] : nil
             run.account.event(id, producedAt: 0, field: value.map { $0.kind == .number || $0.kind == .integer ? $0.number : .nan } ?? .nan)
         }
     }

@@ -110,7 +110,26 @@ struct OnlineStoreTests {
         #expect(try store.get("a")?.values.last?.isNaN == true)
         _ = try store.write("a", time: 2, offset: 2, [.nan, 5])
         let reply = try fixture.client.command("HGETALL", RedisKeys(useCase: fixture.useCase).online(set: "trip", entity: "a"))
-        #expect(Set(try #require(reply.fields).map(\.name)) == ["@time", "@offset", "@id", "new"])
+        #expect(Set(try #require(reply.fields).map(\.name)) == ["@time", "@offset", "@partition", "@id", "new"])
+    }
+
+    @Test("An entity whose records come from two partitions is named, newer or older, over batches and within one; one that stays is not")
+    func twoPartitions() throws {
+        let store = try StoreFixture().store()
+        func write(_ records: [(entity: String, time: Int64, partition: Int32)]) throws -> (written: Int, named: [String]) {
+            var batch = OnlineBatch(features: 2)
+            for record in records {
+                batch.add(entity: record.entity, id: "i", eventTime: record.time, offset: record.time, partition: record.partition, vector: [1, 2])
+            }
+            let writes = try store.write(batch)
+            return (writes.written, writes.inTwoPartitions.map { String(decoding: $0, as: UTF8.self) })
+        }
+        #expect(try write([("a", 1, 0), ("b", 1, 1), ("a", 2, 0)]) == (2, []))
+        #expect(try write([("a", 3, 0), ("b", 2, 1)]) == (2, []))
+        #expect(try write([("a", 4, 2), ("b", 3, 1)]) == (2, ["a"]))
+        #expect(try write([("a", 3, 0)]) == (0, ["a"]), "an older record tells it too")
+        #expect(try write([("c", 1, 0), ("c", 2, 1), ("c", 3, 0)]) == (1, ["c"]))
+        #expect(try write([("a", 5, 2), ("b", 4, 1), ("c", 4, 0)]) == (3, []))
     }
 
     @Test("An entity is forgotten after its time to live")

@@ -47,6 +47,22 @@ struct PipelineTests {
         return (ids, kinds)
     }
 
+    @Test("A source whose position is gone from Redis is known by its events at the topic's end")
+    func positionGone() throws {
+        let broker = try makeBroker("battlefield")
+        let redis = try RedisServer(appendOnly: false)
+        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        func knows(_ source: String) throws -> Bool {
+            try DeliveredTail.hasRecords(of: source, on: "battlefield.events", kafka: kafka, group: "battlefield.producer", service: service)
+        }
+        #expect(try !knows("battlefield:7"))
+        try ProducerPipeline(settings("battlefield", broker, redis: redis, limit: 500), service).run()
+        #expect(try RedisClient(RedisSettings(url: redis.url)).command("DEL", "vyuha:battlefield:producer:battlefield:7") == .integer(1))
+        #expect(try knows("battlefield:7"))
+        #expect(try !knows("battlefield:70"))
+        #expect(try !knows("trips.csv"))
+    }
+
     @Test("Every event arrives once with id and key, and the truth goes to its own topic only")
     func run() throws {
         let broker = try makeBroker("battlefield")

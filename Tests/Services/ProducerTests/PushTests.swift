@@ -21,12 +21,13 @@ struct PushTests {
         private let client: HTTPClient
         private let url: String
 
-        init() throws {
+        init(tokenFile: String? = nil) throws {
             broker = try makeBroker("pumps")
             client = try HTTPClient()
             var push = PushedEvents()
             push.port = try freePort()
             push.id = "n"
+            push.tokenFile = tokenFile
             url = "http://127.0.0.1:\(push.port)/events"
             let service = Service(name: "producer", log: Logger(service: "producer", level: .error, format: .text), metrics: Metrics(), life: life)
             let producer = try KafkaProducer(
@@ -44,11 +45,12 @@ struct PushTests {
 
         deinit { life.stop() }
 
-        func post(_ numbers: some Sequence<Int>, note: String = "") throws -> HTTPResponse {
+        func post(_ numbers: some Sequence<Int>, note: String = "", authorization: String? = nil) throws -> HTTPResponse {
             let events = numbers.map { number in
                 #"{"soldier_id":\#(number % 7),"heart_rate":80,"stamina":\#(note.isEmpty ? "90" : note),"timestamp":1732456789.123,"n":\#(number)}"#
             }
-            return try client.send(HTTPRequest(.post, url, body: Array("[\(events.joined(separator: ","))]".utf8)))
+            let headers = authorization.map { [HTTPHeader("Authorization", $0)] } ?? []
+            return try client.send(HTTPRequest(.post, url, headers: headers, body: Array("[\(events.joined(separator: ","))]".utf8)))
         }
 
         /// Sends again until it is taken, as a client should.
@@ -94,6 +96,21 @@ struct PushTests {
         #expect(try run.postUntilTaken(20..<30))
         #expect(try run.ids() == Self.ids(0..<30))
         #expect(withDeadline(10) { run.life.trouble == nil })
+    }
+
+    @Test("a blank line in the token file is no token, and no request ends the producer")
+    func tokens() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "vyuha-push-tokens-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try "   \na-token-of-sixteen\n\n".write(toFile: file, atomically: true, encoding: .utf8)
+        let run = try Run(tokenFile: file)
+        for wrong in [nil, "Bearer", "Bearer ", "Bearer  ", "Bearer x", "Basic a-token-of-sixteen", "Bearer a-token-of-sixteen2"] {
+            #expect(try run.post(0..<1, authorization: wrong).status == 401, "\(wrong ?? "none")")
+        }
+        #expect(try run.post(0..<3, authorization: "bearer a-token-of-sixteen").status == 202)
+        #expect(try run.ids() == Self.ids(0..<3))
+        try "short\n".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(throws: BearerTokens.Failure.self) { try BearerTokens(file: file) }
     }
 
     @Test("an event that is too large, for anybody or for the broker, is 413 for its own request; those before and behind it are taken")

@@ -50,6 +50,22 @@ struct FileSourceTests {
         #expect(source.position.events == 4)
     }
 
+    @Test("A label is read as people write it; one that is neither yes nor no leaves its row unjudged and says where it stands")
+    func truths() throws {
+        let cells = [("False", "0.0"), ("0.0", "no"), ("True", ""), ("yes", "FALSE"), ("1.0", "1"), ("maybe", "0"), ("0", "2")]
+        let rows = cells.enumerated().map { "2019-01-01T00:00:0\($0)Z,1,2,,\($1.0),\($1.1),k\n" }.joined()
+        let folder = try Folder()
+        let path = try folder.write("at,zone,fare,note,label,ignore,kind\n" + rows, as: "trips.csv")
+        let source = try FileSource(path: path, csv: Sample.truth, schema: Sample.schema(), strict: true, loops: false)
+        var truths: [Truth] = []
+        while try source.next() == .event { truths.append(source.truth) }
+        #expect(truths.map(\.isAnomaly) == [false, false, true, true, true, false, false])
+        #expect(truths.map(\.ignore) == [false, false, false, false, true, true, true])
+        #expect(truths.prefix(5).allSatisfy { $0.problem == nil })
+        #expect(truths[5].problem?.hasPrefix("trips.csv:7: \"maybe\" in the column `label`") == true)
+        #expect(truths[6].problem?.hasPrefix("trips.csv:8: \"2\" in the column `ignore`") == true)
+    }
+
     @Test("With --loop each pass follows at the span of the file plus one median gap, under ids of its own")
     func loop() throws {
         let folder = try Folder()

@@ -211,16 +211,6 @@ private func predictor(_ useCase: UseCase, redis: RedisSettings) throws -> Predi
         #expect(starts == [-10_000, 0, 0, 10_000])
     }
 
-    @Test("tokens are equal only where every byte is") func tokens() {
-        let known = Array("0123456789abcdef".utf8)
-        for (sent, isEqual) in [
-            ("0123456789abcdef", true), ("0123456789abcdeF", false), ("0123456789abcde", false), ("0123456789abcdef0", false), ("", false),
-            ("0123456789abcdef0123456789abcdef", false),
-        ] {
-            #expect((BearerTokens.isEqual(Array(sent.utf8)[...], known) == 1) == isEqual, "\(sent)")
-        }
-    }
-
     @Test(
         "an origin is a scheme and a host, or * for all",
         arguments: [

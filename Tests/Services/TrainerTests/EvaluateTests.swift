@@ -1,6 +1,8 @@
 import Foundation
 import JSON
+import ServiceKit
 import Testing
+import UseCases
 
 @testable import Trainer
 
@@ -50,6 +52,46 @@ struct EvaluateTests {
         for part in ["ROC", "recision", "2026-03-01", "2026-03-02"] { #expect(html.contains(part), "\(part)") }
         // A reference to another document or a script from elsewhere would make it depend on the network.
         for part in ["src=\"http", "href=\"http", "<link", "@import", "<script src"] { #expect(!html.contains(part), "\(part)") }
+    }
+
+    @Test("reads labels as people write them, and refuses a cell that is neither with its line and column")
+    func labels() throws {
+        let test = try folder.write("words.csv", ["a,y", "1,True", "2,False", "3,1.0", "4,0.0", "5,no", "6,"])
+        let scored = try folder.write("words-scores.csv", ["score,is_anomaly", "0.9,1.0", "0.1,0", "0.8,Yes", "0.2,False", "0.3,", "0.1,0"])
+        func read(_ label: String) throws -> LabelledScores {
+            var reader = SettingsReader(
+                arguments: ["--test", test, "--scores", scored, "--label", label, "--json", "none"], environment: [:], switches: [])
+            return try LabelledScores(try #require(EvaluateSettings(&reader)))
+        }
+        let judged = try read("y")
+        #expect(judged.labels == [true, false, true, false, false, false])
+        #expect(judged.flags == [true, false, true, false, false, false])
+        let failure = #expect(throws: TruthError.self) { try read("a") }
+        #expect(failure?.description.hasPrefix("\(test):3: \"2\" in the column `a`") == true)
+    }
+
+    @Test("a training file whose labels are False, 0.0 or no has no anomaly in it")
+    func trainingLabels() throws {
+        let definition = """
+            name: pumps
+            event: { entity: e, time: t, fields: { e: string, t: timestamp, x: number } }
+            features: { reading: { x: x } }
+            training: { csv: { file: train.csv, label: y, ignore: skip } }
+            detector: { name: robust-z }
+
+            """
+        let useCase = try UseCase.parse(definition, file: folder.path + "/usecase.yaml")
+        guard case .file(let source)? = useCase.training?.kind else {
+            Issue.record("the use case has no training file")
+            return
+        }
+        let cells = ["False,0.0", "0.0,no", "no,", "FALSE,0", "TRUE,0", "1.0,false", "1,True"]
+        let rows = cells.enumerated().map { "p,2026-03-01T00:00:0\($0)Z,1,\($1)" }
+        let path = try folder.write("train.csv", ["e,t,x,y,skip"] + rows)
+        #expect(try TrainingTable(path: path, source: source, useCase: useCase) { _ in }.sets[0].labels == [0, 0, 0, 0, 1, 1, -1])
+        let odd = try folder.write("odd.csv", ["e,t,x,y,skip"] + rows + ["p,2026-03-01T00:00:09Z,1,maybe,"])
+        let failure = #expect(throws: TruthError.self) { try TrainingTable(path: odd, source: source, useCase: useCase) { _ in } }
+        #expect(failure?.description.hasPrefix("\(odd):9: \"maybe\" in the column `y`") == true)
     }
 
     @Test("gives the same bytes for the same files")

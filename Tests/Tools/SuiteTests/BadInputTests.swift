@@ -1,4 +1,5 @@
 import Contracts
+import Foundation
 import JSON
 import KafkaClient
 import TestSupport
@@ -10,7 +11,7 @@ import Testing
     /// What is sent, and the reason and field of the dead letter that must come of it; nil: a feature record.
     private static let cases: [(name: String, key: [UInt8]?, value: [UInt8]?, reason: String?, field: String)] = [
         ("good", text("7"), text(good), nil, ""),
-        ("no key", nil, text(good), nil, ""),
+        ("no key", nil, text(good), "bad-key", ""),
         ("empty", text("7"), [], "empty", ""),
         ("tombstone", text("7"), nil, "empty", ""),
         ("cut off", text("7"), text(String(good.dropLast(5))), "malformed", ""),
@@ -77,6 +78,59 @@ import Testing
             #expect(record.key == test.key)
             #expect(record.value ?? [] == test.value ?? [], "\(test.name): the original bytes")
         }
+        processor.terminate()
+        #expect(processor.wait(10) == 0, "\(processor.output)")
+    }
+
+    private static let windowed = """
+        name: pumps
+        event: { entity: pump, time: at, fields: { pump: string, at: { type: timestamp, format: epoch-milliseconds }, x: number } }
+        features: { reading: { x: x, jump: difference(x) } }
+        detector: { name: robust-z }
+
+        """
+
+    @Test("where features remember an entity, an event without a key is refused on several partitions, and taken on one", arguments: [1, 2])
+    func keys(partitions: Int) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-keys-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Self.windowed.write(to: folder.appending(path: "usecase.yaml"), atomically: true, encoding: .utf8)
+        let topics = Topics(useCase: "pumps")
+        let broker = try EmbeddedBroker(topics: topics.all.map { TopicSpec(name: $0, partitions: partitions) })
+        let redis = try RedisServer(appendOnly: false)
+        let processor = try ServiceProcess(
+            "stream-processor",
+            environment: [
+                "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url, "VYUHA_PORT": "0",
+            ])
+        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        var batch = OutgoingBatch(topics: [topics.events])
+        func add(_ key: String?, id: [UInt8]?) {
+            batch.append(topic: 0, partition: 0, key: key.map(Self.text), value: Self.text(#"{"pump":"p1","at":1796087640000,"x":1}"#))
+            if let id { batch.header("id", of: id, 0..<id.count) }
+        }
+        add(nil, id: Self.text("keyless"))
+        add("p1", id: Self.text("keyed"))
+        add("p1", id: [])
+        add("p1", id: Self.text("Pr") + [0xFC] + Self.text("f"))
+        try producer.send(batch)
+        try producer.flush(timeout: 10_000)
+
+        let tail = try TopicTail(broker.bootstrapServers, topics: [topics.features, topics.deadLetter], partitions: partitions)
+        #expect(
+            try withDeadline(60) {
+                try tail.poll()
+                return tail.records.count >= 4 || !processor.isRunning
+            }, "\(processor.output)")
+        let refused = tail.records.filter { $0.topic == topics.deadLetter }
+        #expect(refused.map(\.id) == (partitions == 1 ? [] : ["keyless"]))
+        #expect(refused.allSatisfy { $0.headers["reason"] == "bad-key" && $0.headers["detail"]?.contains("no key") == true })
+        // An empty id is none, and bytes that are not UTF-8 are the same text everywhere.
+        let expected = (partitions == 1 ? ["keyless"] : []) + ["keyed", "pumps.events-0-2", "Pr\u{FFFD}f"]
+        let features = tail.records.filter { $0.topic == topics.features }
+        #expect(features.map { $0.json?["id"]?.string } == expected)
+        #expect(features.map(\.id) == expected)
         processor.terminate()
         #expect(processor.wait(10) == 0, "\(processor.output)")
     }

@@ -51,6 +51,66 @@ import Testing
         #expect(children(of: up.pid).isEmpty, "no process is left behind")
     }
 
+    private static let pumps = """
+        name: pumps
+        event: { entity: pump, time: at, fields: { pump: string, at: { type: timestamp, format: epoch-milliseconds }, x: number } }
+        time: { maximum_future: any }
+        features:
+          reading: { x: x, jump: difference(x) }
+          shift: { window: { length: 6h }, mean: mean(x) }
+        source: { csv: { file: pumps.csv } }
+        training: { csv: { file: pumps.csv } }
+        detector: { name: robust-z }
+
+        """
+
+    /// - Returns: what was printed, and the report.
+    private func run(_ arguments: [String], until sentence: String? = nil) throws -> (output: String, json: JSONValue) {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-up-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Self.pumps.write(to: folder.appending(path: "usecase.yaml"), atomically: true, encoding: .utf8)
+        // Two days, so that windows of six hours close and the last stay open.
+        let rows = (0..<300).map { "p\($0 % 3),\(1_796_000_000_000 + $0 * 600_000),\($0 % 7)" }
+        try (["pump,at,x"] + rows).joined(separator: "\n").write(to: folder.appending(path: "pumps.csv"), atomically: true, encoding: .utf8)
+        let report = folder.appending(path: "report.json").path
+        let up = try ServiceProcess(
+            "vyuhactl", ["up", "--use-case", folder.path, "--rate", "500", "--report", report] + arguments,
+            environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "REDIS_URL": ""])
+        if let sentence {
+            #expect(withDeadline(120) { up.output.contains(sentence) || !up.isRunning }, "\(up.output)")
+            kill(up.pid, SIGINT)
+        }
+        #expect(up.wait(200) == 0, "\(up.output)")
+        return (up.output, try JSONValue.parse([UInt8](Data(contentsOf: URL(filePath: report)))))
+    }
+
+    @Test("a file is replayed once, and with --duration the run ends with it")
+    func once() throws {
+        let (output, json) = try run(["--duration", "150s"])
+        #expect(output.contains("The source has ended.") && !output.contains("passes"), "\(output)")
+        #expect(json["events_produced"]?.integer == 300)
+        #expect(json["accounting"]?["events_unaccounted_for"]?.integer == 0)
+        #expect(json["accounting"]?["oldest_unanswered"]?.isNull == true)
+        #expect(json["run"]?["file_passes"]?.isNull == true)
+    }
+
+    @Test("without --duration the services go on when the source has ended, until Ctrl-C")
+    func goesOn() throws {
+        let (output, json) = try run([], until: "The services go on; Ctrl-C stops them and prints the report.")
+        #expect(output.contains("300 events, every one accounted for."), "\(output)")
+        #expect(json["events_produced"]?.integer == 300)
+    }
+
+    @Test("with --loop the file begins again, and the report says so")
+    func loops() throws {
+        let (output, json) = try run(["--loop", "--duration", "5s"])
+        let passes = try #require(json["run"]?["file_passes"]?.integer)
+        #expect(passes > 1)
+        #expect(output.contains("The file was replayed in \(passes) passes."), "\(output)")
+        #expect(try #require(json["events_produced"]?.integer) > 300 * (passes - 1))
+    }
+
     /// As the kernel cuts them (15 bytes).
     private static let killed: Set<String> = ["stream-processor", "feature-writer", "scoring-service", "alert-sink", "producer"].reduce(into: []) {
         $0.insert(String($1.prefix(15)))

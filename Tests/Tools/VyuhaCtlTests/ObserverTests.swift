@@ -25,13 +25,13 @@ struct ObserverTests {
         let observer = Observer(facts, kafka: kafka, start: .beginning, recordDirectory: folder.path)
         observer.begin()
         try produce(facts, kafka)
-        #expect(reached(observer) { $0.counts[.alerts] == 1 && $0.counts[.events] == 4 && $0.counts[.deadLetters] == 1 && $0.behind == 0 })
+        #expect(reached(observer) { $0.counts[.alerts] == 1 && $0.counts[.events] == 6 && $0.counts[.deadLetters] == 1 && $0.behind == 0 })
         observer.stop()
         #expect(reached(observer) { _ in observer.finished != nil })
         let account = try #require(observer.finished)
 
-        #expect(account.counts[.features] == 3)
-        #expect(account.counts[.scores] == 3)
+        #expect(account.counts[.features] == 5)
+        #expect(account.counts[.scores] == 5)
         #expect(account.doubled[.scores] == 1)
         #expect(account.counts[.anomalies] == 1)
         #expect(account.unsettled == 0)
@@ -47,12 +47,13 @@ struct ObserverTests {
         let recorded = try RecordedRun(facts, folder: folder.path)
         #expect(recorded.judgement(facts).members == seen.members)
         #expect(recorded.judgement(facts).lines == seen.lines)
-        #expect(seen.lines.contains { $0.contains("1 of 1 found") } && seen.detection.judged == 3 && seen.baseline != nil)
+        #expect(seen.lines.contains { $0.contains("1 of 1 found") } && seen.detection.judged == 5 && seen.baseline != nil)
         #expect(recorded.unreadable == 1)
+        #expect(recorded.account.counts[.events] == account.counts[.events])
         #expect(throws: CommandError.self) { try RecordedRun(facts, folder: folder.path + "/elsewhere") }
 
         let scores = try lines(folder.file("books.scores.jsonl"))
-        #expect(scores.count == 5)
+        #expect(scores.count == 7)
         #expect(scores[0]["value"]?["id"]?.string == "e:0")
         #expect(scores[0]["key"]?.string == "k")
         #expect(scores.contains { $0["value_base64"]?.string == Base64.encode(Array("not json".utf8)[...]) })
@@ -65,17 +66,21 @@ struct ObserverTests {
     private func produce(_ facts: RunFacts, _ kafka: KafkaSettings) throws {
         let topics = facts.topics
         var batch = OutgoingBatch(topics: topics.all)
-        func send(_ topic: String, _ value: String, id: String? = nil, partition: Int32 = 0) throws {
+        func send(_ topic: String, _ value: String, id: String? = nil, bytes: [UInt8]? = nil, partition: Int32 = 0) throws {
             let index = try #require(topics.all.firstIndex(of: topic))
             batch.append(topic: index, partition: partition, key: Array("k".utf8), value: Array(value.utf8))
             if let id { batch.header("id", id) }
+            if let bytes { batch.header("id", of: bytes, 0..<bytes.count) }
         }
         for number in 0..<3 {
             try send(topics.events, #"{"meta":{"pulse":\#(100 + number)}}"#, id: "e:\(number)", partition: Int32(number % 3))
         }
         try send(topics.events, #"{"no":"id"}"#, partition: 2)
-        for id in ["e:0", "e:1", "books.events-2-1"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
-        for id in ["e:0", "e:1", "e:1", "books.events-2-1"] {
+        // An empty id is none, and one that is not UTF-8 is the text that the services make of it.
+        try send(topics.events, #"{"no":"id"}"#, bytes: [], partition: 2)
+        try send(topics.events, #"{"no":"id"}"#, bytes: Array("Pr".utf8) + [0xFC] + Array("f-7".utf8), partition: 2)
+        for id in ["e:0", "e:1", "books.events-2-1", "books.events-2-2", "Pr\u{FFFD}f-7"] { try send(topics.features, #"{"id":"\#(id)","set":"s"}"#) }
+        for id in ["e:0", "e:1", "e:1", "books.events-2-1", "books.events-2-2", "Pr\u{FFFD}f-7"] {
             let judged = #""score":0.9,"is_anomaly":\#(id == "e:1"),"entity":"k","event_time":5000"#
             try send(topics.scores, #"{"id":"\#(id)","set":"s",\#(judged)}"#, partition: 0)
         }

@@ -26,43 +26,6 @@ struct CrashLoopPolicyTests {
     }
 }
 
-@Suite("The watch on the flow")
-struct FlowWatchTests {
-    @Test("names the producer when no event comes")
-    func noEvent() {
-        var watch = FlowWatch(start: 100)
-        #expect(watch.check(events: 0, results: 0, now: 129) == nil)
-        #expect(watch.check(events: 0, results: 0, now: 131)?.culprit == "producer")
-    }
-
-    @Test("ends a run whose events become nothing")
-    func noResult() {
-        var watch = FlowWatch(start: 0)
-        #expect(watch.check(events: 5, results: 0, now: 10) == nil)
-        #expect(watch.check(events: 500, results: 0, now: 39) == nil)
-        let stall = watch.check(events: 900, results: 0, now: 41)
-        #expect(stall?.culprit == "stream-processor")
-        #expect(stall?.sentence.contains("900 events") == true)
-    }
-
-    @Test("bears a pause that a restart explains, but not one without end")
-    func pause() {
-        var watch = FlowWatch(start: 0)
-        #expect(watch.check(events: 10, results: 10, now: 1) == nil)
-        #expect(watch.check(events: 500, results: 10, now: 50) == nil)
-        #expect(watch.check(events: 600, results: 11, now: 55) == nil)
-        #expect(watch.check(events: 900, results: 11, now: 110) == nil)
-        #expect(watch.check(events: 900, results: 11, now: 116)?.culprit == "scoring-service")
-    }
-
-    @Test("has nothing against a source that pauses")
-    func idleSource() {
-        var watch = FlowWatch(start: 0)
-        #expect(watch.check(events: 10, results: 10, now: 1) == nil)
-        #expect(watch.check(events: 10, results: 10, now: 1_000) == nil)
-    }
-}
-
 @Suite("The rate meter")
 struct RateMeterTests {
     @Test("looks back three seconds")

@@ -68,6 +68,29 @@ struct ReportTests {
         #expect(json["accounting"]?["events_unaccounted_for"]?.integer == 0)
     }
 
+    @Test("names what is unanswered, judges it only when its time is over, and says how often a file was replayed")
+    func unanswered() throws {
+        var account = FlowAccount(startedAt: 0)
+        account.event(IdentityHash.of("e:1"), name: Array("e:1".utf8)[...], producedAt: 0, field: .nan)
+        func report(isOverdue: Bool, passes: Int?) -> Report {
+            let run = Report.Run(
+                useCase: "pumps", durationSeconds: 1, rate: 1, startedAt: 0, embeddedBroker: true, embeddedRedis: true, services: [], own: nil,
+                unreadable: 0, troubles: [], problems: [], passes: passes, oldestUnanswered: ("e:1", 45.2), isOverdue: isOverdue)
+            return Report(run, account, QualityFigures(), baseline: nil)
+        }
+        let early = report(isOverdue: false, passes: nil)
+        #expect(early.table.first == "pumps: 1.0 s, 1 events, 1 not answered yet.")
+        #expect(early.table.contains("Oldest without an answer: e:1, for 45.2 s."))
+        #expect(!early.table.contains { $0.contains("replayed") })
+        let late = report(isOverdue: true, passes: 3)
+        #expect(late.table.first == "pumps: 1.0 s, 1 events, 1 NOT accounted for.")
+        #expect(late.table.contains("The file was replayed in 3 passes."))
+        let json = try JSONValue.parse(late.json.pretty)
+        #expect(json["accounting"]?["oldest_unanswered"]?["id"]?.string == "e:1")
+        #expect(json["accounting"]?["oldest_unanswered"]?["waited_seconds"]?.double == 45.2)
+        #expect(json["run"]?["file_passes"]?.integer == 3)
+    }
+
     @Test("is a short table for people")
     func table() {
         let text = report.table.joined(separator: "\n")

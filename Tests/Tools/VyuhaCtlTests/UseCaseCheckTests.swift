@@ -1,4 +1,5 @@
 import Foundation
+import ServiceKit
 import TestSupport
 import Testing
 import UseCases
@@ -34,6 +35,14 @@ struct UseCaseCheckTests {
         let results = try UseCaseCommand.run(path + "/tests.yaml", try UseCase.load(path))
         #expect(!results.isEmpty)
         for result in results { #expect(result.problems == [], "\(name): \(result.name)") }
+    }
+
+    @Test("the definition is named by --use-case as everywhere, or alone", arguments: [["--use-case", "pumps"], ["pumps"], ["--use-case=pumps"]])
+    func naming(arguments: [String]) throws {
+        var reader = SettingsReader(arguments: arguments, environment: [:])
+        let settings = UseCaseSettings(&reader, isInfer: false)
+        #expect(settings?.subject == "pumps")
+        try reader.finish()
     }
 
     @Test("features, missing values, windows, silence and refusals are compared")

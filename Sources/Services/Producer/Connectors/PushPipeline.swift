@@ -27,7 +27,8 @@ final class PushPipeline: Sendable {
     private let service: Service
     private let metrics: ProducerMetrics
     private let producer: KafkaProducer
-    private let tokens: [[UInt8]]
+    /// Nil lets everyone send.
+    private let tokens: BearerTokens?
     /// Milliseconds that a request waits for the broker.
     private let patience: Int
     private let known: Mutex<RecentIDs>
@@ -56,8 +57,7 @@ final class PushPipeline: Sendable {
         self.metrics = metrics
         self.producer = producer
         known = Mutex(delivered)
-        tokens = try push.tokenFile.map { try TextFile.lines(of: $0).map { Array($0.utf8) } } ?? []
-        if let file = push.tokenFile, tokens.isEmpty { throw SourceError("\(file): The file holds no token, so nobody could send events.") }
+        tokens = try push.tokenFile.map { try BearerTokens(file: $0) }
         refused = service.metrics.counter("vyuha_push_refused_total", "Requests that were answered with 400, 401, 413 or 422.")
         turnedAway = service.metrics.counter("vyuha_push_turned_away_total", "Requests that were answered with 429 or 503.")
         // Made early: a schema that cannot be read from JSON is a mistake of the use case.
@@ -71,8 +71,9 @@ final class PushPipeline: Sendable {
         settings.threads = 4
         settings.maximumBodyBytes = Self.maximumBody
         let server = try HTTPServer(settings) { [self] request in answer(request) }
+        tokens?.watch(service)
         service.life.obstacle = nil
-        service.log.info("taking events at POST /events", ["port": server.port, "tokens": tokens.count])
+        service.log.info("taking events at POST /events", ["port": server.port, "tokens": tokens?.count ?? 0])
         while !service.life.isStopping {
             service.life.turned()
             service.life.trouble = isLate ? "The broker does not confirm the events that are on their way." : nil
@@ -86,11 +87,9 @@ final class PushPipeline: Sendable {
     private func answer(_ request: borrowing HTTPServerRequest) -> HTTPServerResponse {
         guard request.isPath("/events") else { return .notFound }
         guard request.method == .post else { return .methodNotAllowed(allow: "POST") }
-        guard isAllowed(request) else {
+        guard tokens?.allows(request) ?? true else {
             refused.add()
-            return .problem(
-                401, "Send one of the tokens of this producer in the header `Authorization: Bearer TOKEN`.",
-                headers: [("WWW-Authenticate", "Bearer")])
+            return BearerTokens.challenge
         }
         guard producer.outstanding < Self.mostOutstanding else { return tooMany }
         if producer.hasFailed { _ = settleRefusals() }
@@ -204,21 +203,6 @@ final class PushPipeline: Sendable {
     private func busy(_ status: Int, _ sentence: String) -> HTTPServerResponse {
         turnedAway.add()
         return .problem(status, sentence, headers: [("Retry-After", "1")])
-    }
-
-    /// The time that it takes does not depend on where a token differs.
-    private func isAllowed(_ request: borrowing HTTPServerRequest) -> Bool {
-        guard !tokens.isEmpty else { return true }
-        guard let sent = request.header("Authorization").map({ Array($0.utf8) }), sent.count > 7 else { return false }
-        guard zip(sent, "bearer ".utf8).allSatisfy({ $0 | 0x20 == $1 | 0x20 }) else { return false }
-        let token = sent[7...]
-        var found = false
-        for known in tokens {
-            var difference = token.count ^ known.count
-            for (index, byte) in token.enumerated() { difference |= Int(byte ^ known[index % max(1, known.count)]) }
-            found = found || difference == 0
-        }
-        return found
     }
 }
 

@@ -8,11 +8,14 @@ enum TextFile {
         var lines: [String] = []
         while let status = try reader.next() {
             guard status == .ok else { throw SourceError("\(path):\(reader.line): This is not a line of text.") }
-            let text = reader.bytes[reader.range].drop { $0 == UInt8(ascii: " ") }
-            if text.first != UInt8(ascii: "#") { lines.append(String(decoding: text, as: UTF8.self)) }
+            var text = reader.bytes[reader.range].drop(while: isBlank)
+            while let last = text.last, isBlank(last) { text.removeLast() }
+            if let first = text.first, first != UInt8(ascii: "#") { lines.append(String(decoding: text, as: UTF8.self)) }
         }
         return lines
     }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r") }
 
     static func firstLine(of path: String) throws -> String {
         guard let line = try lines(of: path).first else { throw SourceError("\(path): The file is empty; its first line must be the token.") }

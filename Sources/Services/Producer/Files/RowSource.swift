@@ -1,5 +1,6 @@
 import Contracts
 import Features
+import Quality
 import ServiceKit
 import Text
 import UseCases
@@ -181,9 +182,9 @@ final class RowSource<Rows: RowReader>: EventSource {
     }
 
     var truth: Truth {
-        guard isSet(labelColumn) else { return Truth(ignore: isSet(ignoreColumn)) }
-        return Truth(
-            isAnomaly: true, ignore: isSet(ignoreColumn), kind: kindColumn.map(text) ?? "", start: time(startColumn), end: time(endColumn))
+        guard let isAnomaly = isSet(labelColumn), let ignore = isSet(ignoreColumn) else { return unreadableTruth }
+        guard isAnomaly else { return Truth(ignore: ignore) }
+        return Truth(isAnomaly: true, ignore: ignore, kind: kindColumn.map(text) ?? "", start: time(startColumn), end: time(endColumn))
     }
 
     private func time(_ column: Int?) -> Int64? {
@@ -191,12 +192,18 @@ final class RowSource<Rows: RowReader>: EventSource {
         return ISO8601.parse(rows.bytes, rows.fields[column]).map { $0 + shift }
     }
 
-    /// Whether a truth column says yes: anything but empty, zero, false or no.
-    private func isSet(_ column: Int?) -> Bool {
+    /// What a truth column says; nil where it says neither yes nor no.
+    private func isSet(_ column: Int?) -> Bool? {
         guard let column, column < rows.fields.count else { return false }
-        let range = rows.fields[column]
-        if range.count <= 1 { return !range.isEmpty && rows.bytes[range.lowerBound] != UInt8(ascii: "0") }
-        return !["false", "no", "0.0", "False", "FALSE"].contains(text(column))
+        return TruthCell.read(rows.bytes, rows.fields[column])
+    }
+
+    /// The event is as good as any; only how it was judged is not known, so it is not judged.
+    private var unreadableTruth: Truth {
+        let column = isSet(labelColumn) == nil ? labelColumn : ignoreColumn
+        let cell = column.map { "\"\(text($0))\" in the column `\(header[$0])`" } ?? ""
+        return Truth(
+            ignore: true, problem: "\(name):\(rows.line): \(cell) says neither yes nor no; it takes \(TruthCell.expected).")
     }
 
     private func text(_ column: Int) -> String {

@@ -6,7 +6,7 @@ import UseCases
 /// In:        HTTP on the service's port: `/predict`, `/model`, `/schema`, `/openapi.json`, `/docs`
 /// Out:       answers in the use case's shape; 422 with one entry per wrong field; every other error is a problem document (RFC 9457)
 /// State:     current models, shared with the stream; the file of tokens
-/// Guarantee: the same event has the same score here and in the stream
+/// Guarantee: the same event has the same score here and in the stream, but for models that learn from it: here it is the first of its entity
 /// On error:  no model: 503 with `Retry-After`; no online store: scored with what is known, and says so
 ///
 /// `/health`, `/ready` and `/metrics` are the admin server's; they and the documents need no token, so that probes, scrapers and readers

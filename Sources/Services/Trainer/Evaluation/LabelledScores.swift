@@ -34,13 +34,13 @@ struct LabelledScores {
             guard let value = TextNumber.parse(scored.bytes, scored.fields[score]), value.isFinite else {
                 throw Failure(description: "\(settings.scores):\(scored.line): the score \"\(scored.string(score))\" is no number.")
             }
-            guard status == .ok, try ignore.map({ try Self.isSet(test, $0) }) != true else {
+            guard status == .ok, try ignore.map({ try test.truth($0) }) != true else {
                 ignored += 1
                 continue
             }
             scores.append(value)
-            labels.append(try Self.isSet(test, label))
-            if let flag { flags.append(try Self.isSet(scored, flag)) }
+            labels.append(try test.truth(label))
+            if let flag { flags.append(try scored.truth(flag)) }
             if let timestamp, let time = Self.date(test, timestamp) { times.append(time) }
         }
         guard try scored.next() == nil else {
@@ -48,17 +48,6 @@ struct LabelledScores {
         }
         guard !scores.isEmpty else { throw Failure(description: "\(settings.test) has no row to judge.") }
         if times.count != scores.count { times = [] }
-    }
-
-    /// 1, true, or 0, false, or empty.
-    private static func isSet(_ reader: CSVReader, _ index: Int) throws -> Bool {
-        let text = reader.string(index)
-        if let number = TextNumber.parse(reader.bytes, reader.fields[index]) { return number != 0 }
-        switch text.lowercased() {
-        case "", "false", "no": return false
-        case "true", "yes": return true
-        default: throw Failure(description: "\(reader.file):\(reader.line): \"\(text)\" is neither 0 nor 1 (column \(reader.columns[index])).")
-        }
     }
 
     /// A date, or seconds or milliseconds since 1970 that are later than 1973. Smaller numbers are row numbers: nil.

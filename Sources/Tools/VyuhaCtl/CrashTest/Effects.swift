@@ -21,6 +21,7 @@ struct Effects {
     /// By topic, then by hash of the entity: a hash over the identities of its records in the order in which they were first seen.
     private(set) var orders: [String: [UInt64: UInt64]] = [:]
     private let identity: JSONFields
+    private var identityBytes: [UInt8] = []
     /// When something was done, which differs between any two runs.
     private static let times = ["\"scored_at\":", "\"alerted_at\":"].map { Array($0.utf8) }
 
@@ -36,8 +37,8 @@ struct Effects {
     mutating func note(_ record: ConsumedRecord, of batch: borrowing RecordBatch, kind: String) {
         let id: UInt64
         if kind == "dead-letter" {
-            guard let range = batch.header("id", of: record) else { return unreadable += 1 }
-            id = IdentityHash.of(batch.bytes, range)
+            batch.identity(of: record, into: &identityBytes)
+            id = IdentityHash.of(identityBytes, 0..<identityBytes.count)
         } else {
             guard let value = record.value, case .ok = identity.read(batch.bytes, value), identity.slots[0].kind == .string else {
                 return unreadable += 1

@@ -33,6 +33,9 @@ struct FlowAccount: Sendable {
     private var settled = 0
     /// Feature records of windows and silence that have no score yet.
     private var owedScores = 0
+    private var pending = PendingAnswers()
+    /// When the newest event arrived, wall clock, milliseconds.
+    private(set) var lastEvent: Double?
     /// The bits of the sets that every event has a record in which it takes.
     private let perEvent: UInt16
 
@@ -57,12 +60,18 @@ struct FlowAccount: Sendable {
     }
 
     /// - Parameters:
+    ///   - name: the id itself, for people.
     ///   - producedAt: Kafka timestamp, milliseconds.
     ///   - field: the field that the fixed cut looks at, NaN where there is none.
     ///   - taking: a bit per set that takes the event, from the lowest on.
-    mutating func event(_ id: UInt64, producedAt: Int64, field: Double, taking: UInt16 = .max) {
+    ///   - arrival: wall clock, milliseconds.
+    mutating func event(
+        _ id: UInt64, name: ArraySlice<UInt8> = [], producedAt: Int64, field: Double, taking: UInt16 = .max, arrival: Double = 0
+    ) {
         if taking != .max { exempt(id, from: ~taking & perEvent) }
         guard let slot = note(id, .event, .events) else { return }
+        lastEvent = max(lastEvent ?? arrival, arrival)
+        if !isSettled(table[slot]) { pending.append(id, name: name, arrival: arrival) }
         table[slot].producedAt = producedAt
         table[slot].field = field
         // A score that overtook its event: topics are read independently.
@@ -79,8 +88,23 @@ struct FlowAccount: Sendable {
         for set in sets.indices where skipping & 1 << set != 0 { sets[set].skipped += 1 }
     }
 
-    /// - Parameter set: the place of the record's feature set in `sets`.
-    mutating func feature(_ id: UInt64, set: Int = 0) {
+    /// The oldest that is unanswered: an event, or the record of a window that has no score. Call now and then; it also forgets what is answered.
+    mutating func oldestUnanswered() -> UnansweredEvent? {
+        // Taken out while it is walked, so that the rest of the books can be read.
+        var waiting = PendingAnswers()
+        swap(&waiting, &pending)
+        defer { swap(&waiting, &pending) }
+        return waiting.oldest { id in
+            guard let entry = table.entry(of: id) else { return false }
+            return (entry.marks.contains(.event) && !isSettled(entry)) || owesScore(entry)
+        }
+    }
+
+    /// - Parameters:
+    ///   - set: the place of the record's feature set in `sets`.
+    ///   - name: the id itself, for people.
+    ///   - arrival: wall clock, milliseconds.
+    mutating func feature(_ id: UInt64, set: Int = 0, name: ArraySlice<UInt8> = [], arrival: Double = 0) {
         let slot = table.slot(of: id)
         let before = table[slot]
         guard before.featureSets & 1 << set == 0 else { return doubled[.features] += 1 }
@@ -89,6 +113,7 @@ struct FlowAccount: Sendable {
         counts[.features] += 1
         sets[set].features += 1
         settle(before, table[slot], set)
+        if !sets[set].isPerEvent, owesScore(table[slot]), !owesScore(before) { pending.append(id, name: name, arrival: arrival) }
     }
 
     /// - Parameters:
@@ -196,6 +221,9 @@ struct FlowAccount: Sendable {
         let owed = perEvent & entry.takingSets
         return entry.marks.contains(.deadLetter) || (entry.featureSets & owed == owed && entry.scoreSets & owed == owed)
     }
+
+    /// A window, or a word about silence, without its score.
+    private func owesScore(_ entry: EventEntry) -> Bool { entry.featureSets & ~entry.scoreSets & ~perEvent != 0 }
 
     private mutating func settle(_ before: EventEntry, _ after: EventEntry, _ set: Int) {
         if sets[set].isPerEvent {

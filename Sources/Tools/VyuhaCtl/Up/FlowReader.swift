@@ -23,6 +23,7 @@ struct FlowReader {
     private let event: JSONFields?
     /// Nil where every set takes every event.
     private let eventKinds: EventKinds?
+    private var identityBytes: [UInt8] = []
     private let sets: [[UInt8]]
 
     private enum Kind { case event, feature, score, anomaly, alert, deadLetter, label, other }
@@ -46,13 +47,15 @@ struct FlowReader {
         switch kinds[record.topic] {
         case .event:
             let sets = record.value.flatMap { eventKinds?.sets(batch.bytes, $0) } ?? .max
+            let id = headerID(record, batch)
             account.event(
-                headerID(record, batch), producedAt: record.timestamp, field: field(record, batch), taking: UInt16(truncatingIfNeeded: sets))
+                id, name: identityBytes[...], producedAt: record.timestamp, field: field(record, batch),
+                taking: UInt16(truncatingIfNeeded: sets), arrival: arrival)
         case .deadLetter:
             account.deadLetter(headerID(record, batch))
         case .feature:
             guard let id = id(identity, record, batch), let set = set(identity) else { return }
-            account.feature(id, set: set)
+            account.feature(id, set: set, name: identity.text[identity.slots[0].text], arrival: arrival)
         case .score:
             guard let id = id(score, record, batch), let set = set(score) else { return }
             let flagged = score.slots[3].number == 1
@@ -90,10 +93,10 @@ struct FlowReader {
         }
     }
 
-    /// Identity from the header; a record of an outside producer is named by its place, as the services do.
-    private func headerID(_ record: ConsumedRecord, _ batch: borrowing RecordBatch) -> UInt64 {
-        if let range = batch.header("id", of: record) { return IdentityHash.of(batch.bytes, range) }
-        return IdentityHash.of("\(batch.topics[record.topic])-\(record.partition)-\(record.offset)")
+    /// Identity from the header, or from the record's place, as the services read it.
+    private mutating func headerID(_ record: ConsumedRecord, _ batch: borrowing RecordBatch) -> UInt64 {
+        batch.identity(of: record, into: &identityBytes)
+        return IdentityHash.of(identityBytes, 0..<identityBytes.count)
     }
 
     /// Identity from the JSON; nil and counted when it has none.

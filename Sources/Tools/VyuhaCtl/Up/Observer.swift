@@ -19,6 +19,10 @@ struct ObserverView: Sendable {
     var counts = HopCounts()
     var doubled = HopCounts()
     var unsettled = 0
+    /// What has waited longest for its answer.
+    var oldest: UnansweredEvent?
+    /// When the newest event arrived, wall clock, milliseconds.
+    var lastEvent: Double?
     /// Milliseconds; nil when nothing arrived lately.
     var scoreLatency: (p50: Double, p99: Double)?
     var alertLatency: (p50: Double, p99: Double)?
@@ -118,12 +122,12 @@ final class Observer: Sendable {
                 nextTurn = now + 2
             }
             if now >= nextView {
-                publish(reader, behind: behind(consumer))
+                publish(&reader, behind: behind(consumer))
                 nextView = now + 0.1
             }
         }
         recorder?.close()
-        publish(reader, behind: behind(consumer))
+        publish(&reader, behind: behind(consumer))
         matched.withLock { $0 = reader.matcher.figures() }
         result.withLock { $0 = reader.account }
     }
@@ -148,21 +152,26 @@ final class Observer: Sendable {
         return lag.values.reduce(0) { $0 + Int(max(0, $1)) }
     }
 
-    private func publish(_ reader: FlowReader, behind: Int) {
+    private func publish(_ reader: inout FlowReader, behind: Int) {
+        let oldest = reader.account.oldestUnanswered()
         let recent = reader.account.recent
         func pair(_ quantile: (Double) -> Double?) -> (p50: Double, p99: Double)? {
             guard let p50 = quantile(0.5), let p99 = quantile(0.99) else { return nil }
             return (p50, p99)
         }
         let (score, alert) = (pair(recent.scoreQuantile), pair(recent.alertQuantile))
+        let (counts, doubled, unsettled) = (reader.account.counts, reader.account.doubled, reader.account.unsettled)
+        let (lastEvent, alerts, unreadable) = (reader.account.lastEvent, reader.alerts, reader.unreadable)
         shared.withLock { view in
-            view.counts = reader.account.counts
-            view.doubled = reader.account.doubled
-            view.unsettled = reader.account.unsettled
+            view.counts = counts
+            view.doubled = doubled
+            view.unsettled = unsettled
+            view.oldest = oldest
+            view.lastEvent = lastEvent
             view.scoreLatency = score
             view.alertLatency = alert
-            view.alerts = reader.alerts
-            view.unreadable = reader.unreadable
+            view.alerts = alerts
+            view.unreadable = unreadable
             view.behind = behind
             view.isReading = true
         }

@@ -1,10 +1,12 @@
 import Glibc
 import JSON
 import KafkaClient
+import ServiceKit
 
 /// Writes every record of a run as one line of JSON into `DIR/<topic>.jsonl`, so that all figures of the report can be computed again.
 ///
-/// A line: `{"topic","partition","offset","timestamp","observed_at","key","headers":{…},"value":…}`. `timestamp` is Kafka's and `observed_at`
+/// A line: `{"id","topic","partition","offset","timestamp","observed_at","key","headers":{…},"value":…}`. `id` is the record's identity as all
+/// services read it, `timestamp` is Kafka's and `observed_at`
 /// the arrival here, both milliseconds since the epoch. Bytes that are no UTF-8 are under `key_base64`; a value that is not one line of
 /// valid JSON is under `value_base64`; a value that is missing (a tombstone) is `null`.
 final class Recorder {
@@ -13,6 +15,7 @@ final class Recorder {
     private let directory: String
     private var writer = JSONWriter(capacity: 4_096)
     private let check: JSONFields
+    private var id: [UInt8] = []
 
     init(directory: String) throws(CommandError) {
         self.directory = directory
@@ -29,6 +32,9 @@ final class Recorder {
         guard let file = file(batch.topics[record.topic]) else { return }
         writer.removeAll()
         writer.beginObject()
+        batch.identity(of: record, into: &id)
+        writer.key("id")
+        writer.value(utf8: id, 0..<id.count)
         writer.key("topic")
         writer.value(batch.topics[record.topic])
         writer.key("partition")

@@ -23,6 +23,12 @@ struct Report: Sendable {
         var troubles: [String]
         /// What went wrong, in sentences; empty when all is well.
         var problems: [String]
+        /// How often the file was begun; nil unless that was more than once.
+        var passes: Int?
+        /// What waited longest for its answer: its id, and seconds.
+        var oldestUnanswered: (name: String, waited: Double)?
+        /// What is unanswered should have its answer by now.
+        var isOverdue = false
     }
 
     let run: Run
@@ -76,7 +82,7 @@ struct Report: Sendable {
                 "accounting",
                 .object([
                     JSONMember("doubled_records", .object(Hop.allCases.map { JSONMember($0.key, .integer(Int64(doubled[$0]))) })),
-                    JSONMember("events_unaccounted_for", .integer(Int64(unsettled))),
+                    JSONMember("events_unaccounted_for", .integer(Int64(unsettled))), JSONMember("oldest_unanswered", oldest),
                     JSONMember("ids_without_event", .integer(Int64(withoutEvent))),
                     JSONMember("unreadable_records", .integer(Int64(run.unreadable))),
                     JSONMember("troubles", .array(run.troubles.map { .string($0) })),
@@ -88,10 +94,16 @@ struct Report: Sendable {
                     JSONMember("version", .string(vyuhaVersion)),
                     JSONMember("started_at", .string(Clock.iso8601(milliseconds: run.startedAt))),
                     JSONMember("asked_events_per_second", .rounded(run.rate, 3)),
+                    JSONMember("file_passes", run.passes.map { .integer(Int64($0)) } ?? .null),
                     JSONMember("embedded_broker", .bool(run.embeddedBroker)), JSONMember("embedded_redis", .bool(run.embeddedRedis)),
                     JSONMember("problems", .array(run.problems.map { .string($0) })),
                 ])))
         return .object(members)
+    }
+
+    private var oldest: JSONValue {
+        guard let oldest = run.oldestUnanswered else { return .null }
+        return .object([JSONMember("id", .string(oldest.name)), JSONMember("waited_seconds", .rounded(oldest.waited, 1))])
     }
 
     private func latency(_ sorted: [Double]) -> JSONValue {
@@ -137,8 +149,13 @@ struct Report: Sendable {
         let seconds = run.durationSeconds
         var lines = [
             "\(run.useCase): \(View.decimal(seconds, 1)) s, \(View.grouped(counts[.events])) events"
-                + (unsettled == 0 ? ", every one accounted for." : ", \(View.grouped(unsettled)) NOT accounted for.")
+                + (unsettled == 0
+                    ? ", every one accounted for." : ", \(View.grouped(unsettled)) " + (run.isOverdue ? "NOT accounted for." : "not answered yet."))
         ]
+        if let passes = run.passes { lines.append("The file was replayed in \(View.grouped(passes)) passes.") }
+        if let oldest = run.oldestUnanswered {
+            lines.append("Oldest without an answer: \(View.plainText(oldest.name)), for \(View.decimal(oldest.waited, 1)) s.")
+        }
         lines.append("")
         for hop in Hop.allCases {
             let rate = seconds > 0 ? Double(counts[hop]) / seconds : 0

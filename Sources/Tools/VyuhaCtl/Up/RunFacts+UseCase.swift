@@ -22,6 +22,7 @@ extension RunFacts {
         self.init(
             name: useCase.name, title: useCase.title, directory: useCase.folder, partitions: useCase.partitions,
             sets: useCase.plan.sets.map(\.name), flowSets: sets, plan: useCase.plan, aftermath: max(60_000, windows.max() ?? 0),
+            longestDelay: (windows.max() ?? 0) + useCase.plan.time.longestDelay,
             rate: useCase.source?.rate ?? Self.defaultRate, isFile: isFile, training: training,
             baseline: baseline, retention: useCase.retention)
     }

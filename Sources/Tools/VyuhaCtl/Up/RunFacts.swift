@@ -24,9 +24,11 @@ struct RunFacts: Sendable {
     var plan: FeaturePlan?
     /// Milliseconds that features look back: how long a flag behind an episode is still of it.
     var aftermath: Int64 = 60_000
+    /// Milliseconds from an event to the end of its last window, and what may be late for it: until then nothing is overdue.
+    var longestDelay: Int64 = 0
     /// Default events a second.
     var rate: Double
-    /// The source is a file, which ends unless it is looped.
+    /// The source is a file that does not grow: it ends unless it is looped.
     var isFile: Bool
     var training: Training?
     /// A numeric field of the event, and its path in the JSON, for a fixed cut to compare with.

@@ -43,9 +43,10 @@ struct ServicePlan {
         return (try service(name, arguments: [], port: port), port)
     }
 
-    func producer(rate: Double, entities: Int?) throws(CommandError) -> ServiceSpec {
+    /// - Parameter loops: a file begins again at its end.
+    func producer(rate: Double, entities: Int?, loops: Bool) throws(CommandError) -> ServiceSpec {
         let number = rate.rounded() == rate ? "\(Int(rate))" : "\(rate)"
-        let arguments = ["--rate", number] + (facts.isFile ? ["--loop"] : []) + (entities.map { ["--entities", "\($0)"] } ?? [])
+        let arguments = ["--rate", number] + (facts.isFile && loops ? ["--loop"] : []) + (entities.map { ["--entities", "\($0)"] } ?? [])
         guard let port = Ports.free() else { throw CommandError.noPort }
         var spec = try service("producer", arguments: arguments, port: port)
         spec.mayFinish = true

@@ -10,38 +10,45 @@ import ServiceKit
 final class UpRun {
     /// Seconds that services have to become ready; a consumer group's first join takes up to five on the embedded broker.
     static let readyLimit = 60.0
-    /// Seconds without progress, after the producer ended, after which what the chain has not dealt with counts as lost.
-    static let drainLimit = 30.0
 
-    private let settings: UpSettings
-    private let facts: RunFacts
+    /// What is going on, in the words of the live view.
+    enum Phase: String { case starting, training, running, ended = "source ended", draining, stopping }
+
+    let settings: UpSettings
+    let facts: RunFacts
     private var signals: Signals
-    private var terminal: Terminal
-    private var supervisor: Supervisor?
-    private var watcher: ProcessGuard?
-    private var folder: TemporaryFolder?
-    private var broker: EmbeddedBroker?
-    private var observer: Observer?
-    private var lag: LagMonitor?
+    var terminal: Terminal
+    var supervisor: Supervisor?
+    var watcher: ProcessGuard?
+    var folder: TemporaryFolder?
+    var broker: EmbeddedBroker?
+    var observer: Observer?
+    var lag: LagMonitor?
     private var meter = RateMeter()
+    var answers: AnswerWatch
 
     private var kafka = KafkaSettings(bootstrapServers: "")
-    private var redis = (url: "", settings: RedisSettings())
+    var redis = (url: "", settings: RedisSettings())
     private var predictURL = ""
-    private var phase = "starting"
-    private var stopRequests = 0
-    private var flowStart: Double?
-    private var flowEnd: Double?
-    private let startedAt = Clock.milliseconds
+    var phase = Phase.starting
+    private(set) var stopRequests = 0
+    var flowStart: Double?
+    var flowEnd: Double?
+    /// When the wait for answers was over, wall clock, milliseconds, and whether those that are missing should have come by then.
+    var drained = (at: Observer.wallClock, isOverdue: false)
+    let startedAt = Clock.milliseconds
     private var nextDrawing = 0.0
     private var nextMeasure = 0.0
-    private var problems: [String] = []
+    private var observerHasFailed = false
+    /// What went wrong, in sentences; any makes the exit status 1.
+    var problems: [String] = []
 
     init(_ settings: UpSettings) {
         self.settings = settings
         facts = settings.facts
         signals = Signals()
         terminal = Terminal(isPlain: settings.verbose)
+        answers = AnswerWatch(start: Observer.wallClock, longestDelay: settings.facts.longestDelay)
     }
 
     /// - Returns: the exit status: 0 when all is well, 130 when it was stopped before anything flowed, else 1.
@@ -62,8 +69,9 @@ final class UpRun {
         }
         stopServices()
         let books = closeBooks()
+        let passes = passesOverFile()
         stopServers()
-        finishReport(books)
+        finishReport(books, passes: passes)
         cleanUp()
         if !problems.isEmpty { return 1 }
         return wasStopped ? 130 : 0
@@ -123,7 +131,7 @@ final class UpRun {
             }
         }
         guard missing, let folder else { return }
-        phase = "training"
+        phase = .training
         let csv: String
         switch facts.training {
         case .csv(let path): csv = path
@@ -175,12 +183,15 @@ final class UpRun {
             facts, kafka: kafka, start: broker == nil ? .now : .beginning, recordDirectory: settings.record)
         self.observer = observer
         observer.begin()
-        try wait(limit: 30, "The observer could not read the topics within 30 s.") { observer.view.isReading }
+        try wait("the topics to be read") {
+            if let failure = observer.view.failure { throw CommandError("The topics cannot be read: \(failure)") }
+            return observer.view.isReading
+        }
         let lag = LagMonitor(facts, kafka: kafka)
         self.lag = lag
         lag.begin()
 
-        phase = "starting"
+        phase = .starting
         for name in ServicePlan.consumers {
             let (spec, port) = try plan.spec(name)
             if name == "scoring-service" { predictURL = "http://127.0.0.1:\(port)/predict" }
@@ -188,198 +199,49 @@ final class UpRun {
         }
         say("Services: waiting until all have their partitions.")
         for name in ServicePlan.consumers { try waitUntilReady(name) }
-        try supervisor?.start(try plan.producer(rate: settings.rate, entities: settings.entities))
+        try supervisor?.start(try plan.producer(rate: settings.rate, entities: settings.entities, loops: settings.loops))
         try waitUntilReady("producer")
         say("POST \(predictURL)")
     }
 
     private func waitUntilReady(_ name: String) throws {
-        let deadline = Clock.monotonicSeconds + Self.readyLimit
-        while supervisor?.isReady(name) == false {
-            // A producer of few events may be done before it is asked.
-            if supervisor?.hasEnded(name) == true { return }
-            try pump()
-            try endIfAsked()
-            guard Clock.monotonicSeconds < deadline else {
-                let obstacle = supervisor?.status(of: name)?.obstacle ?? "nothing"
-                throw supervisor?.failure(name, "\(name) was not ready within \(Int(Self.readyLimit)) s; it says: \(obstacle).")
-                    ?? CommandError(name)
-            }
-        }
+        // A producer of few events may be done before it is asked.
+        try wait("\(name) to be ready") { [supervisor] in supervisor?.isReady(name) != false || supervisor?.hasEnded(name) == true }
     }
 
+    /// Events flow until the end is asked for, or as long as they should. Nothing else ends it: what a source does is its own affair.
     private func flow() throws {
         let start = Clock.monotonicSeconds
         flowStart = start
-        phase = "running"
-        var watch = FlowWatch(start: start)
+        phase = .running
+        answers = AnswerWatch(start: Observer.wallClock, longestDelay: facts.longestDelay)
         while stopRequests == 0 {
-            try pump()
-            let now = Clock.monotonicSeconds
-            if let duration = settings.duration, now - start >= Double(duration) / 1000 { return }
-            if supervisor?.hasEnded("producer") == true { return say("The source has ended.") }
-            guard let counts = observer?.view.counts else { continue }
-            let results = counts[.scores] + counts[.deadLetters]
-            if let stall = watch.check(events: counts[.events], results: results, now: now) {
-                throw supervisor?.failure(stall.culprit, stall.sentence) ?? CommandError(stall.sentence)
+            try tick()
+            if let duration = settings.duration, Clock.monotonicSeconds - start >= Double(duration) / 1000 { return }
+            if phase == .running, supervisor?.hasEnded("producer") == true {
+                guard settings.duration == nil else { return say("The source has ended.") }
+                phase = .ended
+                say("The source has ended: all of it was sent. The services go on; Ctrl-C stops them and prints the report.")
             }
-        }
-    }
-
-    // MARK: The end
-
-    private func stopProducer() throws {
-        phase = "draining"
-        supervisor?.stop("producer", now: Clock.monotonicSeconds)
-        while supervisor?.hasEnded("producer") == false, stopRequests < 2 { try pump() }
-        flowEnd = Clock.monotonicSeconds
-    }
-
-    /// Waits until every event has become a feature and a score, or a dead letter, and every group has read to the end.
-    private func drain() throws {
-        var deadline = Clock.monotonicSeconds + Self.drainLimit
-        var least = Int.max
-        var settledAt: Double?
-        while Clock.monotonicSeconds < deadline, stopRequests < 2, let observer {
-            try pump()
-            let view = observer.view
-            // A slow chain may take its time, a standing one may not.
-            if view.unsettled + view.behind < least {
-                least = view.unsettled + view.behind
-                deadline = Clock.monotonicSeconds + Self.drainLimit
-            }
-            guard view.unsettled == 0, view.behind == 0 else {
-                settledAt = nil
-                continue
-            }
-            let since = settledAt ?? Clock.monotonicSeconds
-            settledAt = since
-            // Only a round of questions that began after everything was settled says that the groups are done.
-            if let lag = lag?.view, lag.askedAt > since, lag.behind.values.allSatisfy({ $0 == 0 }) { return }
-        }
-        guard let view = observer?.view else { return }
-        if view.unsettled > 0 {
-            problems.append(
-                "\(view.unsettled) of \(view.counts[.events]) events had neither a score nor a dead letter, and none had got one for \(Int(Self.drainLimit)) s."
-            )
-        }
-        if let behind = lag?.view.behind.filter({ $0.value > 0 }), !behind.isEmpty {
-            let words = behind.sorted { $0.key < $1.key }.map { "\($0.key) by \($0.value) records" }.joined(separator: ", ")
-            problems.append("Groups were still behind after the drain: \(words).")
-        }
-    }
-
-    /// Stops what runs, in the order of the chain; never throws, since everything must be stopped.
-    private func stopServices() {
-        guard let supervisor else { return }
-        phase = "stopping"
-        for name in ["producer"] + ServicePlan.consumers {
-            supervisor.stop(name, now: Clock.monotonicSeconds)
-            while supervisor.hasEnded(name) == false, supervisor.status(of: name) != nil, stopRequests < 2 {
-                do { try pump() } catch { problems.append("\(error)") }
-            }
-        }
-        if stopRequests >= 2 {
-            problems.append("Stopped a second time before the services had ended: they were killed.")
-            supervisor.killAll()
-        }
-        for status in supervisor.statuses where status.isSuite {
-            if status.wasKilled {
-                problems.append("\(status.name) did not end within \(Int(Supervisor.grace)) s of SIGTERM and was killed.")
-            }
-            // Once anything else has gone wrong, the exit statuses add nothing; and who is stopped while starting may have no handler yet.
-            if problems.isEmpty, status.wasReady, let exit = status.exit, exit.code != 0 {
-                problems.append("\(status.name) ended \(exit.words).")
-            }
-        }
-    }
-
-    /// Reads what the services wrote last, and takes the books.
-    private func closeBooks() -> FlowAccount? {
-        guard let observer else { return nil }
-        let deadline = Clock.monotonicSeconds + 3
-        var quietSince: Double?
-        while Clock.monotonicSeconds < deadline, observer.view.failure == nil {
-            let now = Clock.monotonicSeconds
-            if observer.view.behind == 0 { quietSince = quietSince ?? now } else { quietSince = nil }
-            if let quietSince, now - quietSince > 0.3 { break }
-            Clock.sleep(milliseconds: 20)
-        }
-        lag?.stop()
-        observer.stop()
-        let end = Clock.monotonicSeconds + 5
-        while observer.finished == nil, observer.view.failure == nil, Clock.monotonicSeconds < end { Clock.sleep(milliseconds: 5) }
-        if let failure = observer.view.failure { problems.append("The observer failed: \(failure)") }
-        return observer.finished
-    }
-
-    private func stopServers() {
-        if let supervisor, supervisor.status(of: "redis-server") != nil {
-            supervisor.stop("redis-server", now: Clock.monotonicSeconds)
-            while !supervisor.hasEnded("redis-server"), stopRequests < 2 {
-                do { try pump() } catch { break }
-            }
-        }
-        supervisor?.killAll()
-        broker?.close()
-    }
-
-    private func finishReport(_ books: FlowAccount?) {
-        terminal.finish()
-        if let books, let flowStart {
-            let view = observer?.view ?? ObserverView()
-            if problems.isEmpty, books.counts[.events] == 0 { problems.append("Nothing flowed: not one event was produced.") }
-            if problems.isEmpty, books.unsettled > 0 {
-                problems.append("\(books.unsettled) events or windows (of \(books.counts[.events]) events) have neither a score nor a dead letter.")
-            }
-            let duration = (flowEnd ?? Clock.monotonicSeconds) - flowStart
-            let run = Report.Run(
-                useCase: facts.name, durationSeconds: duration, rate: settings.rate, startedAt: startedAt,
-                embeddedBroker: settings.kafka == nil,
-                embeddedRedis: settings.redis == nil, services: supervisor?.statuses ?? [], own: ProcessSample.of(getpid()),
-                unreadable: view.unreadable, troubles: view.troubles, problems: problems)
-            let report = Report(run, books, observer?.quality ?? QualityFigures(), baseline: facts.baseline)
-            say("")
-            for line in report.table { say(line) }
-            if let path = settings.report { write(report, to: path) }
-        }
-        if let path = settings.record, books != nil { say("Records: \(path)") }
-        for problem in problems { Service.standardError("vyuhactl up: \(problem)\n") }
-    }
-
-    private func write(_ report: Report, to path: String) {
-        let bytes = Array((report.json.pretty + "\n").utf8)
-        let file = fopen(path, "w")
-        let written = file.map { file in bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, file) } } ?? 0
-        let isClosed = file.map { fclose($0) == 0 } ?? false
-        if written == bytes.count, isClosed {
-            say("")
-            say("Report: \(path)")
-        } else {
-            problems.append("The report cannot be written to \(path): \(systemError(errno)).")
-        }
-    }
-
-    private func cleanUp() {
-        let keepsLogs = !problems.isEmpty && !settings.verbose && supervisor?.statuses.contains { $0.isSuite } == true
-        watcher?.close(keepingFolder: keepsLogs)
-        guard let folder else { return }
-        if keepsLogs {
-            folder.remove(except: "logs")
-            Service.standardError("The logs of all services are kept in \(folder.file("logs")).\n")
-        } else {
-            folder.remove()
+            guard let view = observer?.view else { continue }
+            let notice = answers.notice(
+                events: view.counts[.events], unanswered: view.unsettled, oldest: view.oldest, now: Observer.wallClock)
+            if let notice { say(notice) }
         }
     }
 
     // MARK: The beat
 
     /// One turn: waits a little, notices signals and deaths, redraws.
-    private func pump() throws {
+    func tick() throws {
         _ = takeSignals(wait: 50)
         let now = Clock.monotonicSeconds
         try supervisor?.tick(now: now)
-        if phase != "stopping", let failure = observer?.view.failure { throw CommandError("The observer failed: \(failure)") }
+        // The services do not depend on what is read here: they go on, and the report says that it is not whole.
+        if !observerHasFailed, let failure = observer?.view.failure {
+            observerHasFailed = true
+            say("The topics can no longer be read, so counts stand still: \(failure)")
+        }
         draw(now)
     }
 
@@ -394,16 +256,23 @@ final class UpRun {
 
     private func endIfAsked() throws { if stopRequests > 0 { throw Stopped() } }
 
-    private func wait(limit: Double, _ sentence: String, until condition: () -> Bool) throws {
-        let deadline = Clock.monotonicSeconds + limit
-        while !condition() {
-            try pump()
+    /// Waits for something that the start needs. With --duration not for ever: who has no time left learns why.
+    private func wait(_ what: String, until condition: () throws -> Bool) throws {
+        var deadline = Clock.monotonicSeconds + Self.readyLimit
+        while try !condition() {
+            try tick()
             try endIfAsked()
-            guard Clock.monotonicSeconds < deadline else { throw CommandError(sentence) }
+            guard Clock.monotonicSeconds >= deadline else { continue }
+            deadline += Self.readyLimit
+            let name = what.split(separator: " ").first.map(String.init) ?? what
+            let obstacle = supervisor?.status(of: name)?.obstacle.map { "; it says: \($0)" } ?? ""
+            let sentence = "Waited \(Int(Self.readyLimit)) s for \(what)\(obstacle)."
+            guard settings.duration == nil else { throw supervisor?.failure(name, sentence) ?? CommandError(sentence) }
+            say(sentence + " It goes on.")
         }
     }
 
-    private func say(_ sentence: String) { terminal.say(sentence) }
+    func say(_ sentence: String) { terminal.say(sentence) }
 
     private func draw(_ now: Double) {
         guard let observer, let flowStart, let supervisor else { return }
@@ -417,7 +286,7 @@ final class UpRun {
         guard now >= nextDrawing else { return }
         nextDrawing = now + (terminal.isLive ? 0.25 : 5)
         let snapshot = StatusSnapshot(
-            useCase: facts.name, title: facts.title, phase: phase, elapsed: (flowEnd ?? now) - flowStart,
+            useCase: facts.name, title: facts.title, phase: phase.rawValue, elapsed: (flowEnd ?? now) - flowStart,
             duration: settings.duration.map { Double($0) / 1000 }, observer: view, rates: meter.rates, behind: lag?.view.behind ?? [:],
             services: supervisor.statuses, cpu: meter.cpu, predictURL: predictURL)
         if terminal.isLive {

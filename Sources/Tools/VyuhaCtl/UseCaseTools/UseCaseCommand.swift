@@ -8,22 +8,21 @@ enum UseCaseCommand {
     static func run(_ arguments: [String]) throws {
         var arguments = arguments
         let actions = [
-            (name: "check", summary: "Checks the definition NAME or FILE and runs the cases of tests.yaml beside it."),
+            (
+                name: "check",
+                summary: "Checks the definition that --use-case (or NAME or FILE alone) names and runs the cases of tests.yaml beside it."
+            ),
             (name: "infer", summary: "Proposes a definition for the events of a sample: FILE.csv or FILE.jsonl, plain or gzip."),
         ]
         let action = Action.take("usecase", actions, from: &arguments)
         let summary = actions.first { $0.name == action }?.summary ?? ""
-        let operand = arguments.first.flatMap { $0.hasPrefix("-") && $0 != "-" ? nil : $0 }
-        if operand != nil { arguments.removeFirst() }
         let isInfer = action == "infer"
-        let settings = Service.readSettings("vyuhactl usecase \(action) \(isInfer ? "FILE" : "NAME|FILE")", summary, arguments: arguments) {
-            UseCaseSettings(&$0, isInfer: isInfer)
-        }
-        guard let operand else {
-            let what = isInfer ? "file to look at: vyuhactl usecase infer FILE" : "definition to check: vyuhactl usecase check NAME"
+        let settings = Service.readSettings("vyuhactl usecase \(action)", summary, arguments: arguments) { UseCaseSettings(&$0, isInfer: isInfer) }
+        guard let subject = settings.subject else {
+            let what = isInfer ? "file to look at: vyuhactl usecase infer FILE" : "definition to check: vyuhactl usecase check --use-case NAME"
             throw CommandError("Say which \(what).", status: 64)
         }
-        if isInfer { try infer(operand, settings) } else { try check(operand) }
+        if isInfer { try infer(subject, settings) } else { try check(subject) }
     }
 
     private static func check(_ nameOrPath: String) throws {
@@ -57,14 +56,21 @@ enum UseCaseCommand {
     }
 }
 
-/// The options of `usecase infer`; `check` has none.
-private struct UseCaseSettings {
+/// The options of `usecase check` and `usecase infer`.
+struct UseCaseSettings {
+    /// The definition to check, or the sample to look at.
+    var subject: String?
     var name: String?
     var rows = 10_000
     var delimiter: UInt8?
 
     init?(_ reader: inout SettingsReader, isInfer: Bool) {
-        guard isInfer else { return }
+        guard isInfer else {
+            let named = reader.optionalString("VYUHA_USE_CASE", "Name of a use case, or the path of its folder or file.")
+            subject = reader.positional("NAME|FILE", "The same without --use-case.") ?? named
+            return
+        }
+        subject = reader.positional("FILE", "The sample; - is standard input.")
         name = reader.optionalString("--name", "The use case's name; without it the file's.")
         rows = reader.integer("--rows", default: 10_000, in: 1...10_000_000, "How many rows are looked at.")
         if let text = reader.optionalString("--delimiter", "The delimiter of a CSV file; without it the one that fits the header.") {

@@ -1,15 +1,14 @@
 import Glibc
 import HTTPServer
-import ServiceKit
 import Synchronization
 
 /// Who may call: the bearer tokens of a file ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)), one a line, reloaded when it changes.
 ///
 /// Empty lines and lines that begin with `#` are left out. Several tokens make a change without an outage possible: add the new one, move
 /// the clients, remove the old one. A file that cannot be used any more leaves the tokens as they were and is logged.
-final class BearerTokens: Sendable {
+public final class BearerTokens: Sendable {
     /// Shorter tokens could be guessed.
-    static let minimumBytes = 16
+    public static let minimumBytes = 16
 
     private let path: String
     private let current: Mutex<State>
@@ -27,19 +26,21 @@ final class BearerTokens: Sendable {
         var nanoseconds: Int
     }
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
     }
 
     /// Reads the file; throws a sentence where it cannot be used.
-    init(file: String) throws(Failure) {
+    public init(file: String) throws(Failure) {
         path = file
         let (tokens, stamp) = try Self.read(file)
         current = Mutex(State(tokens: tokens, stamp: stamp))
     }
 
+    public var count: Int { current.withLock { $0.tokens.count } }
+
     /// Looks for a change every half second, on a thread of its own.
-    func watch(_ service: Service) {
+    public func watch(_ service: Service) {
         let reloads = service.metrics.counter("vyuha_api_token_reloads_total", "Times that the file of API tokens was read anew.")
         let failures = service.metrics.counter(
             "vyuha_api_token_reload_failures_total", "Times that the file of API tokens had changed and could not be used.")
@@ -66,7 +67,7 @@ final class BearerTokens: Sendable {
 
     /// Whether the request may pass. The time that this takes depends on the length of what was sent and on how many tokens there are and
     /// how long they are, not on where they differ.
-    func allows(_ request: borrowing HTTPServerRequest) -> Bool {
+    public func allows(_ request: borrowing HTTPServerRequest) -> Bool {
         guard let header = request.header("Authorization") else { return false }
         let sent = Array(header.utf8)
         let scheme = Array("bearer ".utf8)
@@ -80,7 +81,7 @@ final class BearerTokens: Sendable {
     }
 
     /// 401, with what the client should send.
-    static var challenge: HTTPServerResponse {
+    public static var challenge: HTTPServerResponse {
         .problem(
             401, "Send one of the tokens of this service in the header `Authorization: Bearer TOKEN`.",
             headers: [("WWW-Authenticate", "Bearer")])
