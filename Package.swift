@@ -129,7 +129,7 @@ let checks: [Target] = [
     .testTarget(
         name: "ArchitectureTests", dependencies: ["JSON", "TestSupport"], path: "Tests/ArchitectureTests", swiftSettings: swift),
     Layer.core.tests("JSON", ["JSON", "Text"]),
-    Layer.core.tests("Contracts", ["Contracts", "YAMLReader", "TestSupport"]),
+    Layer.core.tests("Contracts", ["Contracts", "JSON", "YAMLReader", "TestSupport"]),
     Layer.core.tests("Features", ["Features", "Contracts", "JSON", "Text"]),
     Layer.core.tests("Detectors", ["Detectors", "JSON", "Text"]),
     Layer.core.tests("Simulation", ["Simulation"]),
@@ -152,7 +152,11 @@ let checks: [Target] = [
             "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
             "TestSupport",
         ]),
-    Layer.services.tests("StreamProcessor", ["StreamProcessor", "Features"]),
+    Layer.services.tests(
+        "StreamProcessor",
+        [
+            "StreamProcessor", "Features", "Contracts", "JSON", "KafkaClient", "RedisClient", "ServiceKit", "StateStore", "TestSupport",
+        ]),
     Layer.services.tests(
         "ScoringService",
         [

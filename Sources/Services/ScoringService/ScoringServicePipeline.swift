@@ -10,8 +10,8 @@ import UseCases
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
 /// State:     per partition the model versions in use and what learning models remember of its entities, which entities are anomalous, and
 ///            which record was the newest; snapshots in Redis
-/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id, and what
-///            is sent again is dropped; a model swap takes effect at a recorded offset and loses no record
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id
+///            and revision, and what is sent again is dropped; a revision and a late event are scored and not learned; a model swap takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
     private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }
@@ -194,7 +194,8 @@ final class ScoringServicePipeline {
     /// - Returns: whether an anomaly of the entity is over.
     private func remember(_ head: Lane.Head, _ entity: UnsafeRawBufferPointer, set: Int, _ isAnomaly: Bool) -> Bool {
         guard let state = partitions?.state(of: head.partition) else { return false }
-        guard isAnomaly else { return state.anomalous.ended(set, entity) }
+        // A late event says nothing about how its entity is now.
+        guard isAnomaly else { return head.isLate ? false : state.anomalous.ended(set, entity) }
         state.anomalous.began(set, entity, offset: head.place)
         return false
     }
@@ -220,10 +221,12 @@ final class ScoringServicePipeline {
     private func head(
         _ head: Lane.Head, in text: UnsafeRawBufferPointer, _ now: Int64, score: Double, isAnomaly: Bool, confidence: Double
     ) -> ScoreRecordWriter.Head {
-        ScoreRecordWriter.Head(
+        var record = ScoreRecordWriter.Head(
             id: UnsafeRawBufferPointer(rebasing: text[head.id]), kind: UnsafeRawBufferPointer(rebasing: text[head.kind]),
             entity: UnsafeRawBufferPointer(rebasing: text[head.entity]), eventTime: head.eventTime, window: head.window,
             producedAt: head.producedAt, scoredAt: now, offset: head.offset, score: score, isAnomaly: isAnomaly, confidence: confidence)
+        record.revision = head.revision
+        return record
     }
 
     /// Tells readers of anomalies that an entity is normal again: a record with `"is_anomaly":false` and the kind `cleared` or `resumed`.

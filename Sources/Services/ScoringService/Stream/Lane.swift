@@ -20,6 +20,7 @@ final class Lane {
     @exclusivity(unchecked) var matrix: [Double] = []
     @exclusivity(unchecked) private var times: [Int64] = []
     @exclusivity(unchecked) private var slots: [Int] = []
+    @exclusivity(unchecked) private var isNews: [Bool] = []
     private var nextExplanation = 0
 
     init(model: StreamModel?, states: EntityStates?) {
@@ -34,6 +35,9 @@ final class Lane {
         var partition: Int32
         var eventTime: Int64
         var window: Range<Int64>?
+        var revision: UInt32
+        /// It came too late to say how its entity is now.
+        var isLate: Bool
         var producedAt: Int64
         /// Of the raw record.
         var offset: Int64
@@ -50,13 +54,17 @@ final class Lane {
         matrix.removeAll(keepingCapacity: true)
         times.removeAll(keepingCapacity: true)
         slots.removeAll(keepingCapacity: true)
+        isNews.removeAll(keepingCapacity: true)
     }
 
     /// Takes the record that the reader has just read.
     /// - Parameter place: offset of the record in its own topic.
     func append(_ reader: FeatureRecordReader, partition: Int32, place: Int64, isSilent: Bool) {
         reader.appendVector(to: &matrix)
-        if let states { slots.append(states.slot(of: reader.text[reader.entity], offset: place)) }
+        if let states {
+            slots.append(states.slot(of: reader.text[reader.entity], offset: place))
+            isNews.append(reader.isNews)
+        }
         times.append(reader.eventTime)
         let start = text.count
         text.append(contentsOf: reader.text[reader.id])
@@ -67,7 +75,8 @@ final class Lane {
         heads.append(
             Head(
                 id: start..<afterID, kind: afterID..<afterKind, entity: afterKind..<text.count, partition: partition,
-                eventTime: reader.eventTime, window: reader.window, producedAt: reader.producedAt, offset: reader.offset, place: place,
+                eventTime: reader.eventTime, window: reader.window, revision: reader.revision, isLate: reader.isLate, producedAt: reader.producedAt,
+                offset: reader.offset, place: place,
                 isSilent: isSilent))
     }
 
@@ -79,7 +88,8 @@ final class Lane {
             var none: [DetectorState] = []
             return model.scorer.score(vectors, times: times, slots: slots, states: &none, scores: &scores, flags: &flags, explaining: true)
         }
-        model.scorer.score(vectors, times: times, slots: slots, states: &states.states, scores: &scores, flags: &flags, explaining: true)
+        model.scorer.score(
+            vectors, times: times, slots: slots, isNews: isNews, states: &states.states, scores: &scores, flags: &flags, explaining: true)
         states.batchIsOver()
         // Lanes share the scorer: what it says about this one is kept until it is written.
         explanations = model.scorer.explanations
