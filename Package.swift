@@ -155,7 +155,11 @@ let checks: [Target] = [
             "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
             "TestSupport",
         ]),
-    Layer.services.tests("StreamProcessor", ["StreamProcessor", "Features"]),
+    Layer.services.tests(
+        "StreamProcessor",
+        [
+            "StreamProcessor", "Features", "Contracts", "JSON", "KafkaClient", "RedisClient", "ServiceKit", "StateStore", "TestSupport",
+        ]),
     Layer.services.tests(
         "ScoringService",
         [

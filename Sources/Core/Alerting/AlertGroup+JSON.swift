@@ -21,7 +21,7 @@ extension AlertGroup {
         [
             ("phase", phase.rawValue), ("alert", alertID), ("first", firstID), ("entity", labels.entity), ("set", labels.set),
             ("type", labels.type), ("active", active.joined(separator: "\u{1E}")), ("told_to", toldTo.joined(separator: ",")),
-            ("acknowledged_by", acknowledgedBy),
+            ("acknowledged_by", acknowledgedBy), ("windows", windows.joined(separator: ",")), ("worst_window", worstWindow),
         ]
     }
 
@@ -40,7 +40,7 @@ extension AlertGroup {
 /// Reads stored groups. One thread.
 public struct AlertGroupReader {
     private enum Text: Int, CaseIterable {
-        case phase, alert, first, entity, set, type, active, told_to, acknowledged_by
+        case phase, alert, first, entity, set, type, active, told_to, acknowledged_by, windows, worst_window
     }
     private enum Number: Int, CaseIterable {
         case opened_at, seen_at, since, last, cleared_at, anomalies, untold, more_active, severity, partition, offset, timestamp, sequence, told_at
@@ -72,6 +72,8 @@ public struct AlertGroupReader {
         group.hasMoreActive = number(.more_active) != 0
         group.toldTo = Self.parts(text(.told_to), ",")
         group.acknowledgedBy = text(.acknowledged_by)
+        group.windows = Self.parts(text(.windows), ",")
+        group.worstWindow = text(.worst_window)
         group.openedAt = number(.opened_at)
         group.seenAt = number(.seen_at)
         group.since = number(.since)

@@ -9,6 +9,9 @@ public struct AlertGroup: Sendable, Equatable {
         case open
     }
 
+    /// Windows whose anomalies are remembered, so that a revision of one is not taken for another anomaly.
+    static let mostWindows = 16
+
     /// Most series of entities that are remembered as anomalous; with more, only silence can resolve.
     static let mostActive = 32
 
@@ -39,6 +42,9 @@ public struct AlertGroup: Sendable, Equatable {
     public var labels = AlertLabels(entity: "", set: "")
     public var evidence: [UInt8] = []
     public var source = Sighting.Source(partition: 0, offset: 0, timestamp: 0)
+    /// The newest windows among its anomalies, and which of them the worst is, if any: `Sighting.window`.
+    public var windows: [String] = []
+    public var worstWindow = ""
 
     // What people were told.
     /// Messages of this alert.

@@ -14,6 +14,9 @@ public struct Sighting: Sendable, Equatable {
     public var offset: Int64
     /// The entity is normal again.
     public var isCleared: Bool
+    /// Of a window, which may be scored again under the same id; then the highest revision counts.
+    public var isWindow: Bool
+    public var revision: UInt32
     /// The record as it came.
     public var evidence: [UInt8]
     public var source: Source
@@ -35,7 +38,7 @@ public struct Sighting: Sendable, Equatable {
 
     public init(
         id: String, labels: AlertLabels, score: Double, eventTime: Int64, producedAt: Int64, offset: Int64, isCleared: Bool = false,
-        evidence: [UInt8] = [], source: Source
+        isWindow: Bool = false, revision: UInt32 = 0, evidence: [UInt8] = [], source: Source
     ) {
         self.id = id
         self.labels = labels
@@ -44,6 +47,8 @@ public struct Sighting: Sendable, Equatable {
         self.producedAt = producedAt
         self.offset = offset
         self.isCleared = isCleared
+        self.isWindow = isWindow
+        self.revision = revision
         self.evidence = evidence
         self.source = source
     }
@@ -52,7 +57,10 @@ public struct Sighting: Sendable, Equatable {
     var series: String { labels.entity + "\u{1F}" + labels.set }
 
     /// FNV-1a of id, set, and whether it is an end: with its place it says which sighting this is.
-    var identity: UInt64 { FNV1a.hash(texts: id, labels.set, isCleared ? "-" : "+") }
+    var identity: UInt64 { FNV1a.hash(texts: id, labels.set, isCleared ? "-" : "+") &+ UInt64(revision) }
+
+    /// The same for all revisions of a window; nil for what is none.
+    var window: String? { isWindow ? String(FNV1a.hash(texts: id, labels.set), radix: 36) : nil }
 }
 
 /// What became of a sighting.

@@ -33,7 +33,9 @@ public enum DeadLetterReason: String, Sendable, CaseIterable {
     case notANumber = "not-a-number"
     /// The event's time is too far ahead of the time at which the broker received it.
     case futureTimestamp = "future-timestamp"
-    /// The event came after the windows that it belongs to were closed.
+    /// The event's time is further behind the time at which the broker received it than the use case allows.
+    case pastTimestamp = "past-timestamp"
+    /// The event came after the windows that it belongs to were closed, and no set has a vector of each event.
     case late
     /// The record broke its handler more often than the limit allows.
     case failedRepeatedly = "failed-repeatedly"

@@ -9,6 +9,10 @@ import JSON
 /// - `kind`: `event`, `window`, or about silence `missing`, `resumed`, `flapping`, `stuck`; the set of the latter is `silence`.
 /// - `id`: an event's own; of everything else `<set>:<entity>:<start>:<end>:<kind>`, the same whenever the record is made again.
 /// - `event_time`: of an event its own, of a window its end, in milliseconds; windows add `window_start` and `window_end`.
+/// - `revision`: how often the same window was written before; left out where it is 0. A window that a pause made look complete, and that got
+///   more events afterwards, is written again, whole, under the same `id`: the highest revision counts.
+/// - `late`: `true` for an event that came too late for windows; left out otherwise. Its vector knows no event before it. Neither it nor a
+///   revision above 0 is to be learned from: a score only.
 /// - `offset`, `sequence`: which record of the partition of the same number caused it, and its ordinal within that offset; -1 for what the clock decided
 ///   before that record came.
 public final class FeatureRecordWriter: Sendable {
@@ -18,7 +22,9 @@ public final class FeatureRecordWriter: Sendable {
     /// Where each part ends.
     private let ends: [Int]
 
-    private enum Part: Int { case id, kindSetAndEntity, eventTime, windowStart, windowEnd, producedAt, offset, sequence, features, names }
+    private enum Part: Int {
+        case id, kindSetAndEntity, eventTime, windowStart, windowEnd, revision, late, producedAt, offset, sequence, features, names
+    }
 
     /// The set of records about silence. Each kind has the features that say something about it: of `missing` the expected interval and
     /// the silence so far, of `resumed` the silence, of `flapping` how often the entity went missing, of `stuck` the position of the field in
@@ -38,7 +44,7 @@ public final class FeatureRecordWriter: Sendable {
         fixed.key("set")
         fixed.value(set)
         fixed.key("entity")
-        let times = ["event_time", "window_start", "window_end", "produced_at", "offset", "sequence", "features"]
+        let times = ["event_time", "window_start", "window_end", "revision", "late", "produced_at", "offset", "sequence", "features"]
         var (texts, ends): ([UInt8], [Int]) = ([], [])
         for part in [JSONWriter.escapedKey("id"), fixed.bytes] + (times + features).map({ JSONWriter.escapedKey($0) }) {
             texts += part
@@ -59,10 +65,14 @@ public final class FeatureRecordWriter: Sendable {
         public var producedAt: Int64
         public var offset: Int64
         public var sequence: Int
+        /// How often the window was written before.
+        public var revision: UInt32
+        /// Whether the event came too late for windows.
+        public var isLate: Bool
 
         public init(
             id: UnsafeRawBufferPointer, entity: UnsafeRawBufferPointer, eventTime: Int64, window: Range<Int64>?, producedAt: Int64,
-            offset: Int64, sequence: Int
+            offset: Int64, sequence: Int, revision: UInt32 = 0, isLate: Bool = false
         ) {
             self.id = id
             self.entity = entity
@@ -71,6 +81,8 @@ public final class FeatureRecordWriter: Sendable {
             self.producedAt = producedAt
             self.offset = offset
             self.sequence = sequence
+            self.revision = revision
+            self.isLate = isLate
         }
     }
 
@@ -95,6 +107,11 @@ public final class FeatureRecordWriter: Sendable {
                 if let window = head.window {
                     number(.windowStart, window.lowerBound, &writer)
                     number(.windowEnd, window.upperBound, &writer)
+                }
+                if head.revision > 0 { number(.revision, Int64(head.revision), &writer) }
+                if head.isLate {
+                    key(Part.late.rawValue, &writer)
+                    writer.value(true)
                 }
                 number(.producedAt, head.producedAt, &writer)
                 number(.offset, head.offset, &writer)
@@ -140,7 +157,7 @@ public struct FeatureRecordReader {
 
     /// Slots before the features.
     private enum Slot: Int, CaseIterable {
-        case id, kind, set, entity, eventTime, producedAt, offset, sequence, windowStart, windowEnd
+        case id, kind, set, entity, eventTime, producedAt, offset, sequence, windowStart, windowEnd, revision, late
         var path: String {
             switch self {
             case .id: "id"
@@ -153,6 +170,8 @@ public struct FeatureRecordReader {
             case .sequence: "sequence"
             case .windowStart: "window_start"
             case .windowEnd: "window_end"
+            case .revision: "revision"
+            case .late: "late"
             }
         }
     }
@@ -165,6 +184,13 @@ public struct FeatureRecordReader {
     public private(set) var sequence: Int64 = 0
     /// Of a window, end exclusive, milliseconds.
     public private(set) var window: Range<Int64>?
+    /// How often the same window was written before.
+    public private(set) var revision: UInt32 = 0
+    /// Whether the event came too late for windows.
+    public private(set) var isLate = false
+
+    /// Whether a learning model may learn from the record: it says something new, in its time.
+    public var isNews: Bool { revision == 0 && !isLate }
 
     /// Reads the record in `bytes[range]`; its parts can then be asked for until the next call.
     /// - Returns: nil, or a sentence that says why this is not a feature record of this use case.
@@ -192,6 +218,9 @@ public struct FeatureRecordReader {
         sequence = fields.slots[Slot.sequence.rawValue].integer
         let (start, end) = (fields.slots[Slot.windowStart.rawValue], fields.slots[Slot.windowEnd.rawValue])
         window = start.kind == .integer && end.kind == .integer && start.integer <= end.integer ? start.integer..<end.integer : nil
+        let again = fields.slots[Slot.revision.rawValue]
+        revision = again.kind == .integer ? UInt32(clamping: again.integer) : 0
+        isLate = fields.slots[Slot.late.rawValue].number == 1
         return nil
     }
 

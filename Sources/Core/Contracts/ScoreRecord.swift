@@ -5,7 +5,8 @@ import JSON
 /// Wire form on `<uc>.scores`:
 /// `{"id":"trips:42","kind":"event","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
 ///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3}`.
-/// Windows add `window_start` and `window_end`; `anomaly_type` is there on anomalies whose type is known: a name of the
+/// Windows add `window_start` and `window_end`, and `revision` where it is above 0: a window may be scored again under the same `id`, and the
+/// highest revision counts; its records are on both topics as they would be had it been the first. `anomaly_type` is there on anomalies whose type is known: a name of the
 /// use case's section `types` (`spike`, `drift`, …), or of silence (`missing`, `flapping`, `stuck`).
 /// On `<uc>.anomalies` the same with `features`, `expected` and `contributions` (objects by feature name; absolute contributions sum to 1).
 public struct ScoreRecordWriter: Sendable {
@@ -42,6 +43,8 @@ public struct ScoreRecordWriter: Sendable {
         public var entity: UnsafeRawBufferPointer
         public var eventTime: Int64
         public var window: Range<Int64>?
+        /// As in the feature record.
+        public var revision: UInt32 = 0
         public var producedAt: Int64
         public var scoredAt: Int64
         public var offset: Int64
@@ -103,6 +106,10 @@ public struct ScoreRecordWriter: Sendable {
             writer.key("window_end")
             writer.value(window.upperBound)
         }
+        if head.revision > 0 {
+            writer.key("revision")
+            writer.value(Int64(head.revision))
+        }
         writer.key("produced_at")
         writer.value(head.producedAt)
         writer.key("scored_at")
@@ -163,6 +170,8 @@ public struct Anomaly: Sendable, Equatable {
     public var confidence: Double
     public var model: String
     public var version: Int64
+    /// How often the same window was scored before.
+    public var revision: UInt32
     /// One per feature, in the record's order.
     public var features: [Feature]
 
@@ -182,8 +191,9 @@ public struct Anomaly: Sendable, Equatable {
 
     public init(
         id: String, set: String, entity: String, eventTime: Int64, producedAt: Int64, score: Double, status: String, confidence: Double,
-        model: String, version: Int64, features: [Feature], anomalyType: String? = nil
+        model: String, version: Int64, features: [Feature], anomalyType: String? = nil, revision: UInt32 = 0
     ) {
+        self.revision = revision
         self.anomalyType = anomalyType
         self.id = id
         self.set = set
@@ -224,6 +234,7 @@ public struct Anomaly: Sendable, Equatable {
         confidence = try number("confidence")
         model = try text("model")
         version = try integer("version")
+        revision = UInt32(clamping: json["revision"]?.integer ?? 0)
         let (expected, contributions) = (json["expected"], json["contributions"])
         features = (json["features"]?.object ?? []).map { member in
             Feature(

@@ -37,10 +37,11 @@ public struct ModelScorer: Sendable {
     /// - Parameters:
     ///   - times: event time of each row, milliseconds.
     ///   - slots: for each row, which of `states` is its entity's (or its stream's, see `TrainedModel.stateScope`).
+    ///   - isNews: for each row, whether its state takes it in; what says something again, or out of its time, is scored only. Empty: all.
     ///   - explaining: says in `explanations` why rows alerted.
     public mutating func score(
-        _ vectors: [Double], times: [Int64], slots: [Int], states: inout [DetectorState], scores: inout [Double], flags: inout [Bool],
-        explaining: Bool = false
+        _ vectors: [Double], times: [Int64], slots: [Int], isNews: [Bool] = [], states: inout [DetectorState], scores: inout [Double],
+        flags: inout [Bool], explaining: Bool = false
     ) {
         explanations.removeAll(keepingCapacity: true)
         guard let streaming else {
@@ -54,9 +55,9 @@ public struct ModelScorer: Sendable {
         }
         var reasons: [(row: Int, explanation: Explanation)]? = explaining ? [] : nil
         if let widening = streaming as? any WideningDetector {
-            model.score(vectors, widening, slots, &states, &scaled, &wide, &scratch, scores: &scores, flags: &flags, &reasons)
+            model.score(vectors, widening, slots, isNews, &states, &scaled, &wide, &scratch, scores: &scores, flags: &flags, &reasons)
         } else {
-            model.score(vectors, streaming, times, slots, &states, &scaled, &scratch, scores: &scores, flags: &flags, &reasons)
+            model.score(vectors, streaming, times, slots, isNews, &states, &scaled, &scratch, scores: &scores, flags: &flags, &reasons)
         }
         explanations = reasons ?? []
     }
@@ -76,8 +77,8 @@ public struct ModelScorer: Sendable {
 extension TrainedModel {
     /// Rows one after the other through a detector that learns.
     fileprivate func score(
-        _ vectors: [Double], _ detector: some StreamingDetector, _ times: [Int64], _ slots: [Int], _ states: inout [DetectorState],
-        _ scaled: inout [Double], _ scratch: inout ScoringScratch, scores: inout [Double], flags: inout [Bool],
+        _ vectors: [Double], _ detector: some StreamingDetector, _ times: [Int64], _ slots: [Int], _ isNews: [Bool],
+        _ states: inout [DetectorState], _ scaled: inout [Double], _ scratch: inout ScoringScratch, scores: inout [Double], flags: inout [Bool],
         _ reasons: inout [(row: Int, explanation: Explanation)]?
     ) {
         let columns = featureNames.count
@@ -86,6 +87,16 @@ extension TrainedModel {
         for row in 0..<rows {
             let values = scaled.span.extracting(row * columns..<(row + 1) * columns)
             let slot = slots[row]
+            guard isNews.isEmpty || isNews[row] else {
+                var state = states[slot]
+                let raw = detector.score(values, time: times[row], state: &state, scratch: &scratch)
+                judge(raw, vectors.span, row, &scores, &flags)
+                if flags[row], reasons != nil {
+                    let own = Array(scaled[row * columns..<(row + 1) * columns])
+                    reasons?.append((row, inUnits(detector.explain(own, time: times[row], state: state))))
+                }
+                continue
+            }
             let raw = detector.score(values, time: times[row], state: &states[slot], scratch: &scratch)
             judge(raw, vectors.span, row, &scores, &flags)
             if !flags[row] {
@@ -99,7 +110,7 @@ extension TrainedModel {
 
     /// Rows widened one after the other by what their states remember, then scored together.
     fileprivate func score(
-        _ vectors: [Double], _ detector: some WideningDetector, _ slots: [Int], _ states: inout [DetectorState],
+        _ vectors: [Double], _ detector: some WideningDetector, _ slots: [Int], _ isNews: [Bool], _ states: inout [DetectorState],
         _ scaled: inout [Double], _ wide: inout [Double], _ scratch: inout ScoringScratch, scores: inout [Double], flags: inout [Bool],
         _ reasons: inout [(row: Int, explanation: Explanation)]?
     ) {
@@ -111,7 +122,13 @@ extension TrainedModel {
         var output = wide.mutableSpan
         for row in 0..<rows {
             var place = output._mutatingExtracting(row * width..<(row + 1) * width)
-            detector.widen(scaled.span.extracting(row * columns..<(row + 1) * columns), state: &states[slots[row]], into: &place)
+            let values = scaled.span.extracting(row * columns..<(row + 1) * columns)
+            if isNews.isEmpty || isNews[row] {
+                detector.widen(values, state: &states[slots[row]], into: &place)
+            } else {
+                var state = states[slots[row]]
+                detector.widen(values, state: &state, into: &place)
+            }
         }
         var raw = scores.mutableSpan
         detector.scoreWide(wide.span.extracting(first: rows * width), into: &raw, scratch: &scratch)

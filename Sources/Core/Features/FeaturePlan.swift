@@ -2,7 +2,7 @@
 public struct EventTimeRules: Sendable, Equatable {
     /// How much older than the newest event a timely one may be: the watermark is the newest event time minus this. 0 or more.
     public var outOfOrderness: Int64
-    /// How much longer a window stays open: it is emitted, once, when the watermark has passed its end by this. An event that is older
+    /// How much longer a window stays open: it is emitted and closed when the watermark has passed its end by this. An event that is older
     /// than the watermark minus this is late. 0 or more.
     public var allowedLateness: Int64
     /// How far apart, at most, partitions close windows of the same end: each waits a share of this on top of the allowed lateness, the same
@@ -10,17 +10,20 @@ public struct EventTimeRules: Sendable, Equatable {
     public var closeSpread: Int64
     /// How far ahead of its Kafka timestamp an event's time may be. Nil: not judged.
     public var maximumFuture: Int64?
+    /// How far behind its Kafka timestamp an event's time may be. Nil: not judged, as replays of old files need it.
+    public var maximumPast: Int64?
     /// Entities that one partition remembers; for one more, the least recently seen leaves. 1...4,000,000.
     public var maximumEntities: Int
 
     public init(
         outOfOrderness: Int64 = 0, allowedLateness: Int64 = 0, closeSpread: Int64 = 0, maximumFuture: Int64? = 300_000,
-        maximumEntities: Int = 100_000
+        maximumPast: Int64? = nil, maximumEntities: Int = 100_000
     ) {
         self.outOfOrderness = outOfOrderness
         self.allowedLateness = allowedLateness
         self.closeSpread = closeSpread
         self.maximumFuture = maximumFuture
+        self.maximumPast = maximumPast
         self.maximumEntities = maximumEntities
     }
 
@@ -64,6 +67,8 @@ public struct FeaturePlan: Sendable {
     public static let maximumFeatures = 512
     /// Longest window in milliseconds: 366 days.
     public static let maximumWindow: Int64 = 366 * 86_400_000
+    /// Largest `maximumPast`: a hundred years.
+    public static let maximumPast: Int64 = 36_525 * 86_400_000
 
     /// - Parameter zones: Finds the rules of the time zones that expressions name.
     public init(
@@ -77,7 +82,8 @@ public struct FeaturePlan: Sendable {
             throw fail(nil, "A use case has between 1 and \(Self.maximumSets) feature sets.")
         }
         guard (0...Self.maximumWindow).contains(time.outOfOrderness), (0...Self.maximumWindow).contains(time.allowedLateness),
-            (0...Self.maximumWindow).contains(time.closeSpread), time.maximumFuture.map({ (0...Self.maximumWindow).contains($0) }) ?? true
+            (0...Self.maximumWindow).contains(time.closeSpread), time.maximumFuture.map({ (0...Self.maximumWindow).contains($0) }) ?? true,
+            time.maximumPast.map({ (0...Self.maximumPast).contains($0) }) ?? true
         else { throw fail(nil, "Out-of-orderness, allowed lateness, close spread and maximum future lie between 0 and 366 days.") }
         guard (1...4_000_000).contains(time.maximumEntities) else {
             throw fail(nil, "The maximum number of entities lies between 1 and 4000000.")

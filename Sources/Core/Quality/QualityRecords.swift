@@ -3,9 +3,12 @@ import Text
 
 /// What quality needs of a record of `<uc>.scores`.
 public enum ScoreSlot {
-    public static let paths = ["id", "set", "score", "is_anomaly", "entity", "produced_at", "event_time", "window_start", "window_end"]
+    public static let paths = ["id", "set", "score", "is_anomaly", "entity", "produced_at", "event_time", "window_start", "window_end", "revision"]
+    /// The place of `revision` among them.
+    public static let revision = 9
 
-    /// Takes the score that was read by `paths`; one without entity or time is left out.
+    /// Takes the score that was read by `paths`; one without entity or time is left out. Of a window each revision counts: people were told of a flag
+    /// that a later one takes back.
     public static func take(_ fields: JSONFields, into matcher: inout EventMatcher, now: Double) {
         let (entity, time, start, end) = (fields.slots[4], fields.slots[6], fields.slots[7], fields.slots[8])
         guard entity.kind == .string, time.kind == .integer else { return }

@@ -25,10 +25,14 @@ public final class ModelRunner {
     ///   - rows: `[row × feature of the set]`, NaN for what is missing.
     ///   - times: event time of each row, milliseconds.
     ///   - slots: for each row, which of `states` is its entity's; empty for a model that needs no state.
-    func score(_ rows: [Double], times: [Int64], slots: [Int], states: inout [DetectorState], into scored: inout ScoredRows) {
+    ///   - isNews: for each row, whether a learning model may learn from it; empty where it may from all.
+    func score(
+        _ rows: [Double], times: [Int64], slots: [Int], isNews: [Bool], states: inout [DetectorState], into scored: inout ScoredRows
+    ) {
         model.gather(rows, into: &scored.vectors)
         scorer.score(
-            scored.vectors, times: times, slots: slots, states: &states, scores: &scored.scores, flags: &scored.flags, explaining: true)
+            scored.vectors, times: times, slots: slots, isNews: isNews, states: &states, scores: &scored.scores, flags: &scored.flags,
+            explaining: true)
         scored.explanations = scorer.explanations
         scored.nextExplanation = 0
     }

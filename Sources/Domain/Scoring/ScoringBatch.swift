@@ -20,6 +20,7 @@ final class ScoringBatch {
     @exclusivity(unchecked) var scored = ScoredRows()
     @exclusivity(unchecked) private var times: [Int64] = []
     @exclusivity(unchecked) private var slots: [Int] = []
+    @exclusivity(unchecked) private var isNews: [Bool] = []
 
     init(runner: ModelRunner?, states: EntityStates?) {
         self.runner = runner
@@ -34,6 +35,9 @@ final class ScoringBatch {
         var partition: Int32
         var eventTime: Int64
         var window: Range<Int64>?
+        var revision: UInt32
+        /// It came too late to say how its entity is now.
+        var isLate: Bool
         var producedAt: Int64
         /// Of the event that caused it.
         var eventOffset: Int64
@@ -51,13 +55,17 @@ final class ScoringBatch {
         matrix.removeAll(keepingCapacity: true)
         times.removeAll(keepingCapacity: true)
         slots.removeAll(keepingCapacity: true)
+        isNews.removeAll(keepingCapacity: true)
     }
 
     /// Takes the record that the reader has just read.
     /// - Parameter offset: of the record in its own topic.
     func append(_ reader: FeatureRecordReader, partition: Int32, offset: Int64, isReplay: Bool, state: ScoringState) {
         reader.appendVector(to: &matrix)
-        if let states { slots.append(states.slot(of: reader.text[reader.entity], offset: offset)) }
+        if let states {
+            slots.append(states.slot(of: reader.text[reader.entity], offset: offset))
+            isNews.append(reader.isNews)
+        }
         times.append(reader.eventTime)
         let start = text.count
         text.append(contentsOf: reader.text[reader.id])
@@ -68,7 +76,8 @@ final class ScoringBatch {
         records.append(
             Record(
                 id: start..<afterID, kind: afterID..<afterKind, entity: afterKind..<text.count, partition: partition,
-                eventTime: reader.eventTime, window: reader.window, producedAt: reader.producedAt, eventOffset: reader.offset, offset: offset,
+                eventTime: reader.eventTime, window: reader.window, revision: reader.revision, isLate: reader.isLate, producedAt: reader.producedAt,
+                eventOffset: reader.offset, offset: offset,
                 isReplay: isReplay, state: state))
     }
 
@@ -76,9 +85,9 @@ final class ScoringBatch {
         guard let runner else { return }
         guard let states else {
             var none: [DetectorState] = []
-            return runner.score(matrix, times: times, slots: slots, states: &none, into: &scored)
+            return runner.score(matrix, times: times, slots: slots, isNews: isNews, states: &none, into: &scored)
         }
-        runner.score(matrix, times: times, slots: slots, states: &states.states, into: &scored)
+        runner.score(matrix, times: times, slots: slots, isNews: isNews, states: &states.states, into: &scored)
         states.batchIsOver()
     }
 }

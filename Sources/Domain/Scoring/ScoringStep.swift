@@ -128,7 +128,8 @@ public final class ScoringStep {
             var isEnd = false
             if isAnomaly {
                 record.state.anomalous.began(model.set, entity, offset: record.offset)
-            } else {
+            } else if !record.isLate {
+                // A late event says nothing about how its entity is now.
                 isEnd = record.state.anomalous.ended(model.set, entity)
             }
             guard !record.isReplay else { return }
@@ -162,10 +163,12 @@ public final class ScoringStep {
     private static func head(
         _ record: ScoringBatch.Record, in text: UnsafeRawBufferPointer, _ now: Int64, score: Double, isAnomaly: Bool, confidence: Double
     ) -> ScoreRecordWriter.Head {
-        ScoreRecordWriter.Head(
+        var head = ScoreRecordWriter.Head(
             id: UnsafeRawBufferPointer(rebasing: text[record.id]), kind: UnsafeRawBufferPointer(rebasing: text[record.kind]),
             entity: UnsafeRawBufferPointer(rebasing: text[record.entity]), eventTime: record.eventTime, window: record.window,
             producedAt: record.producedAt, scoredAt: now, offset: record.eventOffset, score: score, isAnomaly: isAnomaly,
             confidence: confidence)
+        head.revision = record.revision
+        return head
     }
 }

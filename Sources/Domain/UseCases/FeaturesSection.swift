@@ -107,7 +107,9 @@ struct FeaturesSection {
     }
 
     private static func rules(_ node: YAMLNode) throws(YAMLError) -> (EventTimeRules, retention: Int64?) {
-        let keys = try node.mapping(["out_of_orderness", "allowed_lateness", "close_spread", "maximum_future", "maximum_entities", "retention"])
+        let keys = try node.mapping([
+            "out_of_orderness", "allowed_lateness", "close_spread", "maximum_future", "maximum_past", "maximum_entities", "retention",
+        ])
         var rules = EventTimeRules()
         let range = 0...FeaturePlan.maximumWindow
         if let node = keys["out_of_orderness"] { rules.outOfOrderness = try node.milliseconds(range) }
@@ -116,6 +118,7 @@ struct FeaturesSection {
         if let node = keys["maximum_future"] {
             rules.maximumFuture = (try? node.string()) == "any" ? nil : try node.milliseconds(range)
         }
+        if let node = keys["maximum_past"] { rules.maximumPast = try node.milliseconds(0...FeaturePlan.maximumPast) }
         if let node = keys["maximum_entities"] { rules.maximumEntities = try node.int(1...4_000_000) }
         // At least a minute, so that no topic is made that forgets what its readers have not read; at most ten years.
         return (rules, try keys["retention"].map { node throws(YAMLError) in try node.milliseconds(60_000...3_653 * 86_400_000) })

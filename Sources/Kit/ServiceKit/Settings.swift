@@ -172,6 +172,18 @@ public struct SettingsReader {
         }
     }
 
+    /// A duration, or `never`.
+    /// - Returns: `.some(nil)` for `never`; nil where the value is a mistake, which is noted.
+    public mutating func durationOrNever(_ name: String, default fallback: String, in range: ClosedRange<Int>, _ help: String) -> Int?? {
+        value(name, default: fallback, help) { text -> Int? in
+            if text == "never" { return nil }
+            guard let milliseconds = Self.milliseconds(text), range.contains(milliseconds) else {
+                throw Mistake("\"\(text)\" is neither a duration such as 500ms, 60s, 10m or 1h in the allowed range nor `never`.")
+            }
+            return milliseconds
+        }
+    }
+
     public mutating func choice(_ name: String, default fallback: String, of choices: [String], _ help: String) -> String {
         value(name, default: fallback, help + " (\(choices.joined(separator: " | ")))") { text in
             guard choices.contains(text) else { throw Mistake("\"\(text)\" is not one of \(choices.joined(separator: ", ")).") }

@@ -8,7 +8,8 @@ import UseCases
 /// In:        `<uc>.features`, keyed by entity
 /// Out:       Redis, one hash per entity and feature set (`OnlineStore`); `<uc>.dead-letter`
 /// State:     none here; the store holds one vector per entity, for as long as its time to live
-/// Guarantee: the store ends with the newest record of each entity by (event time, offset); repeats change nothing
+/// Guarantee: the store ends with the newest record of each entity by (event time, offset), so the latest revision of
+///            a window; repeats change nothing
 /// On error:  what is no feature record of this use case is a dead letter; Redis or Kafka away: waits, commits nothing
 final class FeatureWriterPipeline {
     /// Why a record can be refused here.

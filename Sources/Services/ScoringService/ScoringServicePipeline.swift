@@ -10,8 +10,9 @@ import UseCases
 /// Out:       `<uc>.scores` and `<uc>.anomalies` (same partition), `<uc>.dead-letter`
 /// State:     per partition the model versions in use and what learning models remember of its entities, which entities are anomalous, and
 ///            which record was the newest; snapshots in Redis
-/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by distinct id, and what
-///            is sent again is dropped; a model swap takes effect at a recorded offset and loses no record
+/// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; one score per feature record, by
+///            distinct id and revision, and what is sent again is dropped; a revision and a late event are scored and not learned; a model swap
+///            takes effect at a recorded offset and loses no record
 /// On error:  a bad record is a dead letter; no model yet: waits, commits nothing; a bad model: the old one goes on
 final class ScoringServicePipeline {
     private enum Topic { static let scores = 0, anomalies = 1, deadLetter = 2 }

@@ -45,7 +45,8 @@ struct FeatureWriters {
         let vector = UnsafeBufferPointer(rebasing: values[emission.values])
         var head = FeatureRecordWriter.Head(
             id: eventID, entity: UnsafeRawBufferPointer(rebasing: bytes[emission.entity]), eventTime: emission.eventTime,
-            window: emission.kind == .window ? emission.start..<emission.end : nil, producedAt: producedAt, offset: offset, sequence: sequence)
+            window: emission.kind == .window ? emission.start..<emission.end : nil, producedAt: producedAt, offset: offset, sequence: sequence,
+            revision: emission.revision, isLate: emission.isLate)
         if emission.kind == .event { return record.write(head, values: vector, into: &writer) }
         identify(emission, head.entity)
         id.withUnsafeBytes { id in

@@ -7,6 +7,8 @@ struct StreamProcessorMetrics {
     let features: Counter
     let withoutKey: Counter
     let deadLetters: [DeadLetterReason: Counter]
+    let lateForWindows: Counter
+    let old: Counter
     private let entities: Gauge
     private let evicted: Gauge
     private let panes: Gauge
@@ -20,6 +22,9 @@ struct StreamProcessorMetrics {
                 "vyuha_dead_letters_total", "Records that could not be used, by reason.", [("reason", reason.rawValue)])
         }
         deadLetters = counters
+        lateForWindows = metrics.counter(
+            "vyuha_late_events_total", "Events too late for their windows that have a vector of their own all the same.")
+        old = metrics.counter("vyuha_old_events_total", "Events whose time is more than 20 years before their Kafka timestamp.")
         entities = metrics.gauge("vyuha_state_entities", "Entities that windows and histories are kept of, over all partitions.")
         evicted = metrics.gauge("vyuha_state_evicted_entities", "Entities that had to leave for new ones since the partitions came here.")
         panes = metrics.gauge("vyuha_state_panes", "Panes of open windows, over all partitions.")

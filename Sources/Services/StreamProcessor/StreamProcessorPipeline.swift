@@ -10,8 +10,8 @@ import UseCases
 /// Out:       `<uc>.features` (same partition), `<uc>.dead-letter`
 /// State:     windows and histories per partition, snapshots in Redis; none where features need only their own event
 /// Guarantee: at least once, or with `VYUHA_DELIVERY=exactly-once` in transactions; in order per entity; every event is in features or dead
-///            letters, by distinct id; a window is emitted once
-/// On error:  a bad or late event is a dead letter and the partition goes on; Kafka or Redis away: waits, commits nothing
+///            letters, by distinct id; of a window the highest revision counts, and no pause makes an event late
+/// On error:  a bad event, or a late one that no set can use, is a dead letter and the partition goes on; Kafka or Redis away: waits, commits nothing
 final class StreamProcessorPipeline {
     private enum Topic { static let features = 0, deadLetter = 1 }
 
@@ -31,6 +31,7 @@ final class StreamProcessorPipeline {
     @exclusivity(unchecked) private var keys: [Range<Int>] = []
     /// Feature records queued since the last delivery.
     @exclusivity(unchecked) private var queued = 0
+    @exclusivity(unchecked) private var ages = EventAges()
     /// Whether some set has a vector of each event, which carries the event's identity.
     private let namesEvents: Bool
     private var partitions: StatefulPartitions<ProcessorState>?
@@ -58,7 +59,7 @@ final class StreamProcessorPipeline {
             partitions = StatefulPartitions(
                 service, redis: settings.common.redis,
                 store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
-                interval: Double(settings.snapshotInterval) / 1000, idleAfter: Int64(settings.idleTimeout),
+                interval: Double(settings.snapshotInterval) / 1000, idleAfter: settings.idleTimeout.map { Int64($0) } ?? .max,
                 make: { ProcessorState(useCase.plan, partition: $0) }, advance: { [unowned self] in try advance($0, to: $1, silently: $2) })
         }
         let loop = ConsumerLoop(
@@ -84,6 +85,7 @@ final class StreamProcessorPipeline {
     private func deliver() throws {
         defer { queued = 0 }
         try outlet.deliver()
+        ages.report(metrics.old, service.log)
         metrics.features.add(queued)
         metrics.publish(partitions)
     }
@@ -157,6 +159,7 @@ final class StreamProcessorPipeline {
         }
         guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, silently, decoder.errors) }
         if let sentence = wrongKey(record, of: batch, silently) { return refuse(record, of: batch, silently, .badKey, sentence) }
+        ages.note(decoder.eventTime, kafkaTimestamp: record.timestamp)
         return state.apply(decoder, kafkaTimestamp: record.timestamp, into: &emissions)
     }
 
@@ -175,20 +178,17 @@ final class StreamProcessorPipeline {
     }
 
     private func finish(_ outcome: ApplyOutcome, _ record: ConsumedRecord, of batch: borrowing RecordBatch) {
-        switch outcome {
-        case .applied:
-            guard !emissions.items.isEmpty else { return }
-            if namesEvents { batch.identity(of: record, into: &id) }
-            emit(record.partition, offset: record.offset, producedAt: record.timestamp)
-        case .late(let lateness):
-            _ = refuse(record, of: batch, false, .late, "The event is \(lateness) ms too late for its windows.")
-        case .future(let lead):
-            _ = refuse(
-                record, of: batch, false, .futureTimestamp, "The event's time is \(lead) ms further ahead of its Kafka timestamp than allowed.")
+        if let reason = outcome.refusal {
+            _ = refuse(record, of: batch, false, reason, outcome.sentence(settings.useCase.plan.time) ?? "")
+            return
         }
+        if case .lateForWindows = outcome { metrics.lateForWindows.add() }
+        guard !emissions.items.isEmpty else { return }
+        if namesEvents { batch.identity(of: record, into: &id) }
+        emit(record.partition, offset: record.offset, producedAt: record.timestamp)
     }
 
-    /// What wall-clock time decided: closes windows of a partition where no events come.
+    /// What wall-clock time decided: emits windows of a partition where no events come.
     private func advance(_ owned: OwnedPartition<ProcessorState>, to time: Int64, silently: Bool) throws {
         emissions.removeAll()
         owned.state.partition.advance(to: time, into: &emissions)

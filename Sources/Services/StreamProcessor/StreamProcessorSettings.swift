@@ -11,8 +11,8 @@ struct StreamProcessorSettings: ServiceSettings {
     let maximumEventBytes: Int
     /// Milliseconds between snapshots of the state; after a crash at most so much is applied again.
     let snapshotInterval: Int
-    /// Milliseconds without an event after which a partition's event time goes on with the clock, so that its windows close.
-    let idleTimeout: Int
+    /// Milliseconds without an event after which a partition's windows are emitted by the clock; nil: never.
+    let idleTimeout: Int?
     let delivery: DeliveryGuarantee
 
     init?(_ reader: inout SettingsReader) {
@@ -26,10 +26,9 @@ struct StreamProcessorSettings: ServiceSettings {
                 "VYUHA_SNAPSHOT_INTERVAL", default: "10s", in: 100...3_600_000, "Time between two snapshots of a partition's windows and histories.")
             ?? 10_000
         idleTimeout =
-            reader.duration(
+            reader.durationOrNever(
                 "VYUHA_IDLE_TIMEOUT", default: "30s", in: 1_000...86_400_000,
-                "Time without events after which a partition's windows close by the clock.")
-            ?? 30_000
+                "Time without events after which a partition's windows are emitted by the clock; never: only events do that.") ?? nil
         delivery = reader.delivery(common)
         guard let useCase, let common else { return nil }
         self.useCase = useCase

@@ -53,8 +53,9 @@ struct TrainingTable {
             } else if !decoder.decode(columns: reader.bytes, reader.fields, binding) {
                 refuse(reader.line, decoder.errors.map(\.message).joined(separator: " "))
             } else {
-                switch state.apply(decoder, kafkaTimestamp: -1, into: &emissions) {
-                case .applied:
+                let outcome = state.apply(decoder, kafkaTimestamp: -1, into: &emissions)
+                switch outcome {
+                case .applied, .lateForWindows:
                     keep(emissions)
                     let isIgnored = try ignore.map { try reader.truth($0) } ?? false
                     let isAnomaly = try label.map { try reader.truth($0) } ?? false
@@ -62,8 +63,8 @@ struct TrainingTable {
                     for set in sets.indices where isJudged[set] {
                         while sets[set].labels.count < sets[set].table.matrix.rows { sets[set].labels.append(truth) }
                     }
-                case .late(let lateness): refuse(reader.line, "The row is \(lateness) ms too late for its windows; sort the file by time.")
-                case .future(let lead): refuse(reader.line, "The row is \(lead) ms in the future.")
+                case .late, .future, .past:
+                    refuse(reader.line, (outcome.sentence(useCase.plan.time) ?? "") + " Sort the file by time.")
                 }
             }
             if reader.row % 4096 == 0, let total = reader.totalBytes, total > 0 { progress(Double(reader.bytesRead) / Double(total)) }

@@ -27,7 +27,7 @@ struct RecordedRun {
                 run.unreadable += 1
                 return
             }
-            let id = IdentityHash.of(fields.text, fields.slots[0].text)
+            let id = IdentityHash.of(fields.text, fields.slots[0].text, revision: fields.slots[ScoreSlot.revision].integer)
             run.account.score(id, set: place, score: fields.slots[2].number, isAnomaly: fields.slots[3].number == 1, arrival: 0)
             ScoreSlot.take(fields, into: &run.matcher, now: 0)
         }

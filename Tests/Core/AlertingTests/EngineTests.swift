@@ -22,6 +22,40 @@ struct EngineTests {
         #expect(timeline.book.groups["a"]?.anomalies == 3)
     }
 
+    @Test("A window that is scored again updates its alert and never doubles it")
+    func revisions() {
+        var timeline = timeline()
+        func window(_ revision: UInt32, offset: Int64, score: Double, start: Int = 0) -> Sighting {
+            var sighting = sighting("a", midnight + offset, offset, score: score, set: "minute", id: "minute:a:\(start):60:window")
+            (sighting.isWindow, sighting.revision) = (true, revision)
+            return sighting
+        }
+        guard case .raised(let alert) = timeline.take(window(0, offset: 1, score: 0.9)) else {
+            Issue.record("no alert")
+            return
+        }
+        #expect(timeline.take(window(1, offset: 2, score: 0.8)) == .joined(alert: alert))
+        // The highest revision says how bad it is, also when that is better.
+        #expect(timeline.book.groups["a"]?.anomalies == 1 && timeline.book.groups["a"]?.worst == 0.8)
+        #expect(timeline.take(window(1, offset: 2, score: 0.8)) == .seenBefore)
+        #expect(timeline.take(window(0, offset: 3, score: 0.7, start: 60)) == .joined(alert: alert))
+        #expect(timeline.book.groups["a"]?.anomalies == 2 && timeline.book.groups["a"]?.worst == 0.8)
+        // A first anomaly may well be a revision: the window was normal before.
+        #expect(timeline.take(window(1, offset: 4, score: 0.85, start: 120)) == .joined(alert: alert))
+        #expect(timeline.book.groups["a"]?.anomalies == 3)
+        // What was told and is over is not begun again by a revision.
+        timeline.advance(to: midnight + 86_400_000)
+        #expect(timeline.book.groups["a"]?.phase == .quiet)
+        let groups = timeline.book.groups
+        #expect(timeline.take(window(2, offset: 5, score: 0.9, start: 60)) == .seenBefore)
+        #expect(timeline.book.groups == groups)
+        guard case .raised(let other) = timeline.take(window(0, offset: 6, score: 0.9, start: 180)) else {
+            Issue.record("no second alert")
+            return
+        }
+        #expect(other != alert)
+    }
+
     @Test("What the scorer writes again after a crash has no effect, from wherever it begins", arguments: 0..<20)
     func replay(_ start: Int) {
         var timeline = timeline()

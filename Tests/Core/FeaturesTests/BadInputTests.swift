@@ -75,7 +75,8 @@ struct BadInputTests {
             case .late(let lateness):
                 late += 1
                 #expect(lateness > 0 && lateness <= hour)
-            case .future: Issue.record("without a Kafka timestamp nothing is in the future")
+            case .lateForWindows: Issue.record("no set takes each event")
+            case .future, .past: Issue.record("without a Kafka timestamp nothing is in the future or the past")
             }
         }
         state.finish(into: &emissions)
@@ -148,5 +149,67 @@ struct BadInputTests {
         let known = Record.all(emissions).filter { $0.entity.hasPrefix("known-") }
         #expect(known.count == 600)
         #expect(known.allSatisfy { Double(bitPattern: $0.bits[0]) == 100 })
+    }
+}
+
+@Suite("Times that cannot be true")
+struct ImpossibleTimeTests {
+    @Test(
+        "A number in another unit than declared is refused, and the sentence names the unit",
+        arguments: [
+            (TimestampFormat.epochMilliseconds, "1796087640", "did you mean `epoch-seconds`?"),
+            (.epochMilliseconds, "1796087640.5", "did you mean `epoch-seconds`?"),
+            (.epochMilliseconds, "1796087640000000", "microseconds"), (.epochMilliseconds, "1796087640000000000", "nanoseconds"),
+            (.epochSeconds, "1796087640000", "did you mean `epoch-milliseconds`?"), (.epochSeconds, "1796087640000000", "microseconds"),
+            (.epochSeconds, "1796087640000000000", "nanoseconds"), (.epochSeconds, "1e30", "1900 to 2200"),
+        ])
+    func units(_ format: TimestampFormat, _ number: String, _ hint: String) throws {
+        let schema = try EventSchema(fields: [EventField("e", .string), EventField("t", .timestamp, format: format)], entity: "e", time: "t")
+        guard case .failure(let failure) = decode(schema, #"{"e":"a","t":\#(number)}"#) else {
+            Issue.record("accepted \(number)")
+            return
+        }
+        #expect(failure.errors.map(\.reason) == [.badTimestamp])
+        #expect(failure.errors[0].message.contains(hint) && failure.errors[0].message.contains("`t` is"), "\(failure.errors[0].message)")
+        // What was meant is taken.
+        let meant = try EventSchema(
+            fields: [EventField("e", .string), EventField("t", .timestamp, format: format == .epochSeconds ? .epochMilliseconds : .epochSeconds)],
+            entity: "e", time: "t")
+        if hint.hasPrefix("did") {
+            let row = try decode(meant, #"{"e":"a","t":\#(number)}"#).get()
+            #expect(row[1] >= 1_796_087_640_000 && row[1] <= 1_796_087_640_500)
+        }
+    }
+
+    @Test("An event too far behind its Kafka timestamp is refused where that is asked for, and moves nothing")
+    func past() throws {
+        let sets = [FeatureSetDefinition(name: "e", features: [FeatureDefinition("x", "x")])]
+        let now: Int64 = 1_796_087_640_000
+        for maximum in [nil, 7 * 86_400_000] as [Int64?] {
+            let plan = try FeaturePlan(schema: try streamSchema(), sets: sets, time: EventTimeRules(maximumPast: maximum))
+            let state = PartitionState(plan: plan)
+            var emissions = Emissions()
+            let time = now - 8 * 86_400_000
+            let outcome = state.apply(row: [0, Double(time), 1, 1], entity: [0x61], eventTime: time, kafkaTimestamp: now, into: &emissions)
+            guard maximum != nil else {
+                #expect(outcome == .applied)
+                continue
+            }
+            #expect(outcome == .past(by: 86_400_000) && emissions.items.isEmpty && state.newestEventTime == nil)
+            #expect(outcome.refusal == .pastTimestamp)
+            #expect(outcome.sentence(plan.time) == "The event's time is 8 d behind its Kafka timestamp; `maximum_past` is 7 d.")
+        }
+    }
+
+    @Test("A lateness is told in the units that people use")
+    func sentences() {
+        let rules = EventTimeRules(allowedLateness: 10_000)
+        #expect(
+            ApplyOutcome.late(by: 8_074_000).sentence(rules) == "The event is 2 h 14 min late for its windows; `allowed_lateness` is 10 s.")
+        let texts: [(Int64, String)] = [
+            (0, "0 s"), (850, "850 ms"), (12_500, "12.5 s"), (60_000, "1 min"), (61_000, "1 min 1 s"), (3_600_000, "1 h"), (90_000_000, "1 d 1 h"),
+            (400 * 86_400_000, "400 d"), (1_794_292_086_720, "56 years"), (-5_000, "-5 s"),
+        ]
+        for (milliseconds, text) in texts { #expect(DurationText.text(milliseconds) == text) }
     }
 }

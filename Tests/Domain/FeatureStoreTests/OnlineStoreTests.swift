@@ -47,6 +47,27 @@ struct OnlineStoreTests {
         #expect(read.values[2].isNaN)
     }
 
+    @Test("A later revision of a window replaces the earlier one, never the reverse, and never a newer window")
+    func revisions() throws {
+        let store = try StoreFixture().store()
+        // Each revision is caused by a later record than the one before; all of one window have its end as their time.
+        _ = try store.write("a", time: 60_000, offset: 40, [40, 1])
+        #expect(try store.write("a", time: 60_000, offset: 60, [60, 1]).written == 1)
+        #expect(try store.write("a", time: 60_000, offset: 40, [40, 1]).stale == 1)
+        #expect(try store.get("a")?.values == [60, 1])
+        _ = try store.write("a", time: 120_000, offset: 61, [5, 1])
+        #expect(try store.write("a", time: 60_000, offset: 62, [61, 1]).stale == 1)
+        #expect(try store.get("a")?.values == [5, 1])
+        // In one batch too, in any order.
+        for order in [[(40, 40.0), (60, 60.0)], [(60, 60.0), (40, 40.0)]] as [[(Int64, Double)]] {
+            var batch = OnlineBatch(features: 1)
+            for (offset, value) in order { batch.add(entity: "b", id: "w", eventTime: 60_000, offset: offset, vector: [value]) }
+            let store = try StoreFixture().store(["n"])
+            _ = try store.write(batch)
+            #expect(try store.get("b")?.values == [60])
+        }
+    }
+
     /// The store holds (100, 10).
     @Test(
         "A record takes effect only if it is newer by (event time, offset)",

@@ -59,7 +59,7 @@ struct ScoringStepTests {
         #expect(expected.values.contains { $0.anomaly?.contains("\"is_anomaly\":true") == true })
         #expect(expected.values.contains { $0.anomaly?.contains("\"cleared\"") == true })
 
-        var random = SeededGenerator(seed: 11)
+        var random = SplitMix64(seed: 11)
         for kill in 1..<end {
             // A full snapshot, an increment of it, and records that were committed after both.
             let full = Int64.random(in: 0...kill, using: &random)

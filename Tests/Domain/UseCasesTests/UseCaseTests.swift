@@ -88,7 +88,7 @@ struct UseCaseTests {
             """
             name: windows
             event: { entity: e, time: t, unknown_fields: ignore, fields: { e: integer, t: timestamp, x: number } }
-            time: { out_of_orderness: 5s, allowed_lateness: 10s, maximum_future: any, maximum_entities: 50 }
+            time: { out_of_orderness: 5s, allowed_lateness: 10s, maximum_future: any, maximum_past: 7d, maximum_entities: 50 }
             features:
               minute: { window: { length: 60s, slide: 10s }, mean_x: mean(x) }
               tumbling: { window: { length: 1m }, n: count() }
@@ -99,7 +99,10 @@ struct UseCaseTests {
             threshold: { false_alerts_per_entity_per_day: 1 }
             """, file: "usecase.yaml")
         #expect(useCase.plan.sets.map(\.scope) == [.window(length: 60_000, slide: 10_000), .window(length: 60_000, slide: 60_000), .event])
-        #expect(useCase.plan.time == EventTimeRules(outOfOrderness: 5000, allowedLateness: 10_000, maximumFuture: nil, maximumEntities: 50))
+        #expect(
+            useCase.plan.time
+                == EventTimeRules(outOfOrderness: 5000, allowedLateness: 10_000, maximumFuture: nil, maximumPast: 7 * 86_400_000, maximumEntities: 50)
+        )
         let source = SimulatorSource(name: "battlefield", entities: 10, interval: 500, anomalyRate: 0.1, seed: 3)
         #expect(useCase.source?.kind == .simulator(source))
         var training = source

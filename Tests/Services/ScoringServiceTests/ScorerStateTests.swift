@@ -67,8 +67,9 @@ private final class Scorer {
         try partitions.finishStoring()
     }
 
+    /// - Parameter again: what records of these offsets have beside the usual: that they are a revision, or late.
     /// - Returns: version and score of each record that has an effect, by offset.
-    func score(_ offsets: Range<Int64>, batch: Int64 = 7) throws -> [Int64: Outcome] {
+    func score(_ offsets: Range<Int64>, batch: Int64 = 7, again: [Int64: String] = [:]) throws -> [Int64: Outcome] {
         var outcomes: [Int64: Outcome] = [:]
         for start in stride(from: offsets.lowerBound, to: offsets.upperBound, by: Int64.Stride(batch)) {
             for offset in start..<min(start + batch, offsets.upperBound) {
@@ -76,7 +77,7 @@ private final class Scorer {
                 let state = owned.state.scoring
                 if state.generation == 0 { #expect(try partitions.decide(owned, cache.newest.generation)) }
                 partitions.applied(owned, offset)
-                let bytes = Self.record(offset)
+                let bytes = Self.record(offset, again[offset] ?? "")
                 let isReplay = offset < owned.effectsFrom
                 #expect(step.take(bytes, 0..<bytes.count, partition: 0, offset: offset, state: state, isReplay: isReplay) == .taken)
             }
@@ -97,14 +98,14 @@ private final class Scorer {
     }
 
     /// Every eleventh record is far off; values wander a little.
-    private static func record(_ offset: Int64) -> [UInt8] {
+    private static func record(_ offset: Int64, _ more: String) -> [UInt8] {
         let far = offset % 11 == 10 ? 40.0 : 0
         let a = Double(offset &* 7919 % 101) / 50 + far
         let b = Double(offset &* 104_729 % 89) / 40 + Double(offset) / 200
         return Array(
             """
             {"id":"x:\(offset)","kind":"event","set":"reading","entity":"s\(offset % 5)","event_time":\(offset * 1000),"produced_at":1,\
-            "offset":\(offset),"sequence":0,"features":{"a":\(a),"b":\(b)}}
+            "offset":\(offset),"sequence":0,\(more)"features":{"a":\(a),"b":\(b)}}
             """.utf8)
     }
 }
@@ -173,6 +174,32 @@ struct ScorerStateTests {
             seen[offset] = outcome
         }
         #expect(seen == expected)
+    }
+
+    @Test(
+        "a revision and a late event are scored as if they came first, and nothing is learned from them",
+        arguments: [DetectorKind.ewma, .halfSpaceTrees, .randomCutForest, .kmeans, .spectralResidual])
+    func learnsOnce(_ kind: DetectorKind) throws {
+        let server = try RedisServer(appendOnly: false)
+        let models = CurrentModels(sets: 1)
+        models.put(try publish(kind, to: server)[0])
+        func outcomes(_ ranges: [Range<Int64>], again: [Int64: String] = [:]) throws -> [Int64: Scorer.Outcome] {
+            _ = try RedisClient(try RedisSettings(url: server.url)).command(
+                "DEL", RedisKeys(useCase: "state-case").stateSnapshot(service: "scoring-service", partition: 0))
+            let scorer = try Scorer(server, models)
+            _ = try scorer.take(committed: -1)
+            var all: [Int64: Scorer.Outcome] = [:]
+            for range in ranges { all.merge(try scorer.score(range, again: again)) { $1 } }
+            return all
+        }
+        let learned = try outcomes([0..<120])
+        let without = try outcomes([0..<30, 31..<41, 42..<120])
+        let again = try outcomes([0..<120], again: [30: #""revision":1,"#, 41: #""late":true,"#])
+        #expect(again[30]?.score == learned[30]?.score && again[41] != nil)
+        var rest = again
+        (rest[30], rest[41]) = (nil, nil)
+        #expect(rest.mapValues(\.score) == without.mapValues(\.score))
+        if kind == .ewma { #expect(learned.mapValues(\.score) != again.mapValues(\.score), "the test shows nothing") }
     }
 
     @Test("a kill anywhere between an anomaly and the end of it tells the end, once", arguments: [DetectorKind.ewma, .isolationForest])

@@ -232,7 +232,7 @@ struct StreamAndFileTests {
         var emissions = Emissions()
         var json = JSONWriter()
         var vectors = useCase.plan.sets.map { _ in [[UInt64]]() }
-        var refused = 0
+        var late = 0
         func keep() {
             for emission in emissions.items where emission.set >= 0 { vectors[emission.set].append(emissions.vector(of: emission).map(\.bitPattern)) }
         }
@@ -241,7 +241,8 @@ struct StreamAndFileTests {
             emissions.removeAll()
             writer.write(reader.bytes, reader.fields, into: &json)
             #expect(decoder.decode(json.bytes))
-            if stream.apply(decoder, kafkaTimestamp: -1, into: &emissions) == .applied { keep() } else { refused += 1 }
+            if stream.apply(decoder, kafkaTimestamp: -1, into: &emissions) != .applied { late += 1 }
+            keep()
             if reader.row % 777 == 0 {
                 var bytes: [UInt8] = []
                 stream.writeSnapshot(.full, into: &bytes)
@@ -252,7 +253,8 @@ struct StreamAndFileTests {
         emissions.removeAll()
         stream.finish(into: &emissions)
         keep()
-        #expect(refused > 50 && refused == file.refused)
+        // Late rows have vectors of their own in both.
+        #expect(late > 50 && file.refused == 0)
         for (set, matrix) in file.sets.map(\.table.matrix).enumerated() {
             #expect(vectors[set].count > 1_000 && vectors[set].count == matrix.rows)
             #expect(vectors[set] == (0..<matrix.rows).map { matrix.row($0).map(\.bitPattern) })

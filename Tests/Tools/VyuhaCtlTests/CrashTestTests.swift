@@ -40,6 +40,21 @@ struct VerdictTests {
         #expect(Verdict(undisturbed: wanted, disturbed: found, once: ["scores"]).isClean)
     }
 
+    @Test("of a window the highest revision is compared, whatever came before it")
+    func revisions() throws {
+        func effects(_ entries: [(Int64, UInt64)]) throws -> Effects {
+            var effects = try Effects()
+            for (revision, content) in entries { effects.note("features", 1, content, revision: revision, place: "0@0") }
+            return effects
+        }
+        let wanted = try effects([(0, 60)])
+        #expect(Verdict(undisturbed: wanted, disturbed: try effects([(0, 40), (1, 60)]), once: ["features"]).isClean)
+        #expect(Verdict(undisturbed: wanted, disturbed: try effects([(0, 40), (1, 60), (0, 40)]), once: ["features"]).isClean)
+        #expect(Verdict(undisturbed: wanted, disturbed: try effects([(0, 60), (1, 40)])).different == 1)
+        #expect(Verdict(undisturbed: wanted, disturbed: try effects([(1, 60), (1, 60)]), once: ["features"]).doubled == 1)
+        #expect(Verdict(undisturbed: wanted, disturbed: try effects([(1, 60), (1, 61)])).different == 1)
+    }
+
     @Test("what is missing, what should not be there, and what says something else are told apart")
     func differences() throws {
         let wanted = try Self.effects([("features", 1, 10), ("features", 2, 20), ("scores", 2, 20), ("redis", 5, 50)])

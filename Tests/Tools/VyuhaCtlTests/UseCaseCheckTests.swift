@@ -68,8 +68,8 @@ struct UseCaseCheckTests {
                 event: { e: a, t: never, x: -1 }
                 refused: { reason: out-of-range, fields: [t, x] }
               - name: a late event
-                events: [{ e: a, t: 2026-01-01T00:10:00Z, x: 1 }, { e: a, t: 2026-01-01T00:00:00Z, x: 1 }]
-                refused: late
+                events: [{ e: a, t: 2026-01-01T00:10:00Z, x: 1 }, { e: a, t: 2026-01-01T00:00:00Z, x: 2 }]
+                expect: { each: { double_x: 4 } }
               - name: not JSON
                 text: "{"
                 refused: malformed

@@ -10,6 +10,12 @@ extension AlertEngine {
         // Taken out, so that it is changed in place.
         let known = book.groups.removeValue(forKey: key)
         var group = known ?? AlertGroup(key: key)
+        let isKnown = sighting.revision > 0 && sighting.window.map { group.windows.contains($0) } ?? false
+        if isKnown, !sighting.isCleared, group.phase == .quiet {
+            // People were told about this window, and its alert is over.
+            book.groups[key] = group
+            return (nil, .seenBefore)
+        }
         if sighting.isCleared {
             guard group.phase != .quiet, clear(sighting, now, &group) else {
                 if known != nil { book.groups[key] = group }
@@ -24,7 +30,7 @@ extension AlertEngine {
             begin(sighting, now, &group)
             book.bursts += 1
         }
-        add(sighting, now, &group)
+        add(sighting, now, &group, isKnown: isKnown)
         schedule(&group)
         let alert = group.alertID
         book.groups[key] = group
@@ -43,22 +49,32 @@ extension AlertEngine {
         fresh.toldAt = group.toldAt
         fresh.suppressed = group.suppressed
         fresh.version = group.version
+        fresh.windows = group.windows
         fresh.dueAt = group.dueAt
         group = fresh
     }
 
-    private func add(_ sighting: Sighting, _ now: Int64, _ group: inout AlertGroup) {
+    /// - Parameter isKnown: an earlier revision of the same window counts already.
+    private func add(_ sighting: Sighting, _ now: Int64, _ group: inout AlertGroup, isKnown: Bool) {
         group.seenAt = max(group.seenAt, now)
         group.since = min(group.since, sighting.eventTime)
         group.last = max(group.last, sighting.eventTime)
         group.clearedAt = 0
-        group.anomalies += 1
-        group.untold += 1
+        if !isKnown {
+            group.anomalies += 1
+            group.untold += 1
+            if let window = sighting.window {
+                if group.windows.count == AlertGroup.mostWindows { group.windows.removeFirst() }
+                group.windows.append(window)
+            }
+        }
         let series = sighting.series
         if !group.active.contains(series) {
             if group.active.count < AlertGroup.mostActive { group.active.append(series) } else { group.hasMoreActive = true }
         }
-        if sighting.score > group.worst {
+        let isWorstAgain = isKnown && group.worstWindow == sighting.window
+        if sighting.score > group.worst || isWorstAgain {
+            group.worstWindow = sighting.window ?? ""
             group.worst = sighting.score
             group.labels = sighting.labels
             group.evidence = sighting.evidence

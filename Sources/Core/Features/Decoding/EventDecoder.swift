@@ -311,7 +311,7 @@ public final class EventDecoder {
             return .nan
         }
         let time = rule.epoch(number)
-        if time.isNaN { reportTime(plain(number), index) }
+        if time.isNaN { reportTime(plain(number), index, rule.likelyUnit(number)) }
         return time
     }
 
@@ -411,11 +411,13 @@ public final class EventDecoder {
         report(field.name, .notInEnumeration, "\(found); it must be one of \(shown)\(rest).")
     }
 
-    private func reportTime(_ found: String, _ index: Int) {
+    /// - Parameter hint: in what unit it would be a time.
+    private func reportTime(_ found: String, _ index: Int, _ hint: String? = nil) {
         let field = schema.fields[index]
+        let wanted = Self.wanted(field.format)
         report(
             field.name, .badTimestamp,
-            "`\(field.name)` is \(found); it must be \(Self.wanted(field.format)), and a time that exists in the years 1900 to 2200.")
+            "`\(field.name)` is \(found); it must be \(wanted)" + (hint.map { ": \($0)" } ?? ", and a time that exists in the years 1900 to 2200."))
     }
 
     private static func wanted(_ format: TimestampFormat) -> String {

@@ -43,6 +43,21 @@ struct FieldRule {
         let milliseconds = (clock == .seconds ? value * 1000 : value).rounded()
         // Also refuses NaN.
         guard milliseconds >= Double(CivilTime.earliest), milliseconds < Double(CivilTime.end) else { return .nan }
+        if clock == .milliseconds, Self.seconds.contains(abs(value)) { return .nan }
         return milliseconds + 0
+    }
+
+    /// As seconds these are times since 1973, as milliseconds days of 1970 to 1973: nobody means the latter.
+    private static let seconds = 1e8..<1e11
+
+    /// The unit in which a number that is no usable time would be one, with what to do about it.
+    func likelyUnit(_ value: Double) -> String? {
+        switch (abs(value), clock) {
+        case (Self.seconds, .milliseconds): "did you mean `epoch-seconds`?"
+        case (1e11..<1e14, .seconds): "did you mean `epoch-milliseconds`?"
+        case (1e14..<1e17, .seconds), (1e14..<1e17, .milliseconds): "these look like microseconds; divide them where they are made."
+        case (1e17..<1e20, .seconds), (1e17..<1e20, .milliseconds): "these look like nanoseconds; divide them where they are made."
+        default: nil
+        }
     }
 }

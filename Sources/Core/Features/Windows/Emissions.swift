@@ -42,6 +42,11 @@ public struct Emission: Sendable, Equatable {
     /// seconds; `resumed`: the silence in seconds; `flapping`: how often it went missing in the period; `stuck`: position of the field in
     /// the schema, its value, and for how many seconds it has not changed.
     public var values: Range<Int>
+    /// How often the same window of the same entity was emitted before: each time whole, the highest revision is the one that counts. 0 for
+    /// everything that is no window.
+    public var revision: UInt32 = 0
+    /// Of an event: it came too late for windows, its vector knows nothing of the events before it, and they will know nothing of it.
+    public var isLate = false
 }
 
 /// Receives what events cause; made once and reused, so that nothing is allocated once it has grown.
@@ -71,19 +76,21 @@ public struct Emissions: Sendable {
     public func vector(of emission: Emission) -> [Double] { Array(values[emission.values]) }
 
     /// Adds the vector of an event; several sets of one event share the entity's bytes.
-    mutating func append(set: Int, entity: Range<Int>, eventTime: Int64, registers: UnsafeMutableBufferPointer<Double>, outputs: [Int]) {
+    mutating func append(
+        set: Int, entity: Range<Int>, eventTime: Int64, isLate: Bool, registers: UnsafeMutableBufferPointer<Double>, outputs: [Int]
+    ) {
         let first = values.count
         for register in outputs { values.append(registers[register]) }
         items.append(
             Emission(
-                set: set, kind: .event, entity: entity, eventTime: eventTime, start: eventTime, end: eventTime, values: first..<values.count
-            ))
+                set: set, kind: .event, entity: entity, eventTime: eventTime, start: eventTime, end: eventTime, values: first..<values.count,
+                isLate: isLate))
     }
 
     /// Adds the vector of a window.
     mutating func append(
-        set: Int, slot: Int, _ table: inout EntityTable, start: Int64, end: Int64, registers: UnsafeMutableBufferPointer<Double>,
-        outputs: [Int]
+        set: Int, slot: Int, _ table: inout EntityTable, start: Int64, end: Int64, revision: UInt32,
+        registers: UnsafeMutableBufferPointer<Double>, outputs: [Int]
     ) {
         let name = bytes.count
         table.appendKey(slot, to: &bytes)
@@ -91,7 +98,8 @@ public struct Emissions: Sendable {
         for register in outputs { values.append(registers[register]) }
         items.append(
             Emission(
-                set: set, kind: .window, entity: name..<bytes.count, eventTime: end, start: start, end: end, values: first..<values.count))
+                set: set, kind: .window, entity: name..<bytes.count, eventTime: end, start: start, end: end, values: first..<values.count,
+                revision: revision))
     }
 
     /// Adds a record about silence.

@@ -21,8 +21,9 @@ struct PartitionCore {
     var silence: SilenceWatch?
     /// Newest event time; `.min` before the first.
     var newest: Int64 = .min
-    /// What the watermark is at least, by decision of the caller.
-    var decided: Int64 = .min
+    /// No event older than this is taken into windows, and those that end before it are closed for good: the watermark minus the lateness. Events
+    /// move it and nothing else, so what comes in order is never late. `.min` before the first event and where time is not judged.
+    var horizon: Int64 = .min
     /// Counts accepted events: the order in which entities were seen.
     var sequence: UInt64 = 0
     var counters = Counters()
@@ -78,26 +79,23 @@ struct PartitionCore {
         remembers = plan.needsHistory
     }
 
-    var watermark: Int64 { max(newest == .min ? .min : newest - plan.time.outOfOrderness, decided) }
-
-    /// No accepted event is older than this.
-    private var horizon: Int64 { watermark == .min ? .min : watermark - lateness }
+    var watermark: Int64 { newest == .min ? .min : newest - plan.time.outOfOrderness }
 
     mutating func apply(
         _ row: [Double], _ entity: [UInt8], _ time: Int64, _ kafkaTimestamp: Int64, _ emissions: inout Emissions
     ) -> ApplyOutcome {
-        if kafkaTimestamp >= 0, let maximum = plan.time.maximumFuture, time > kafkaTimestamp + maximum {
-            counters.future += 1
-            return .future(by: time - kafkaTimestamp - maximum)
+        if kafkaTimestamp >= 0 {
+            if let maximum = plan.time.maximumFuture, time > kafkaTimestamp + maximum {
+                counters.future += 1
+                return .future(by: time - kafkaTimestamp - maximum)
+            }
+            if let maximum = plan.time.maximumPast, time < kafkaTimestamp - maximum { return .past(by: kafkaTimestamp - maximum - time) }
         }
-        if judgesTime, time < horizon {
-            counters.late += 1
-            return .late(by: horizon - time)
-        }
+        if time < horizon { return applyLate(row, entity, time, &emissions) }
         sequence += 1
         guard remembers else {
             compute(row, 0, 0, time, true)
-            emit(entity, time, &emissions)
+            emit(entity, time, isLate: false, &emissions)
             newest = max(newest, time)
             return .applied
         }
@@ -115,7 +113,7 @@ struct PartitionCore {
         if isInOrder { table.words[block + EntityTable.Word.newest] = UInt64(bitPattern: time) }
         changed.insert(slot)
         compute(row, slot, block, time, isInOrder)
-        if !eventSets.isEmpty { emit(entity, time, &emissions) }
+        if !eventSets.isEmpty { emit(entity, time, isLate: false, &emissions) }
         if isInOrder, silence != nil { silence?.note(&table, slot, time, before: before, row, &emissions) }
         if time > newest {
             let isFirst = newest == .min
@@ -126,6 +124,28 @@ struct PartitionCore {
     }
 
     // MARK: One event
+
+    /// An event that came too late for windows still has vectors of its own where a set takes each event: as one without events before it. Nothing
+    /// is remembered of it.
+    @inline(never)
+    private mutating func applyLate(_ row: [Double], _ entity: [UInt8], _ time: Int64, _ emissions: inout Emissions) -> ApplyOutcome {
+        counters.late += 1
+        computeAlone(row)
+        guard eventSets.contains(where: { $0.condition < 0 || registers[$0.condition] == 1 }) else { return .late(by: horizon - time) }
+        emit(entity, time, isLate: true, &emissions)
+        return .lateForWindows(by: horizon - time)
+    }
+
+    private mutating func computeAlone(_ row: [Double]) {
+        let program = program
+        registers.withUnsafeMutableBufferPointer { registers in
+            for i in 0..<program.fieldCount { registers[i] = row[i] }
+            for previous in program.previous { registers[previous.loaded] = .nan }
+            program.early.run(registers, program.zones)
+            for (target, aggregate) in zip(program.rollingTargets, program.rolling) { registers[target] = aggregate.ofSingle(registers) }
+            program.late.run(registers, program.zones)
+        }
+    }
 
     /// The slot for an entity that is not in the table.
     private mutating func enter(_ entity: [UInt8], _ hash: UInt64) -> Int {
@@ -194,20 +214,20 @@ struct PartitionCore {
         return groups
     }
 
-    private mutating func emit(_ entity: [UInt8], _ time: Int64, _ emissions: inout Emissions) {
+    private mutating func emit(_ entity: [UInt8], _ time: Int64, isLate: Bool, _ emissions: inout Emissions) {
         let name = emissions.append(entity: entity)
         registers.withUnsafeMutableBufferPointer { registers in
             for (set, condition, outputs) in eventSets where condition < 0 || registers[condition] == 1 {
-                emissions.append(set: set, entity: name, eventTime: time, registers: registers, outputs: outputs)
+                emissions.append(set: set, entity: name, eventTime: time, isLate: isLate, registers: registers, outputs: outputs)
             }
         }
     }
 
     // MARK: Time
 
-    /// Does what the present watermark asks for.
+    /// Does what the present newest event asks for.
     private mutating func reach(isFirst: Bool, _ emissions: inout Emissions) {
-        let horizon = horizon
+        raiseHorizon()
         if isFirst {
             for i in windows.indices { windows[i].open(horizon) }
             findNextEnd()
@@ -220,18 +240,27 @@ struct PartitionCore {
         silence?.advance(to: watermark, &table, &changed, &emissions)
     }
 
+    mutating func raiseHorizon() {
+        if judgesTime, newest != .min { horizon = max(horizon, watermark - lateness) }
+    }
+
     mutating func findNextEnd() { nextEnd = windows.reduce(.max) { min($0, $1.nextEnd) } }
 
+    func isDue(at time: Int64) -> Bool {
+        guard newest != .min, time > watermark else { return false }
+        return windows.contains { $0.isDue(time - lateness, newest: newest) } || silence?.isDue(at: time) == true
+    }
+
     mutating func advance(to time: Int64, _ emissions: inout Emissions) {
-        // A decision before the first event would open windows of which nothing is known; there is nothing to close yet.
+        // Before the first event there is nothing that could be due.
         guard newest != .min, time > watermark, time < CivilTime.end + 2 * FeaturePlan.maximumWindow else { return }
-        decided = time
-        if judgesTime { reach(isFirst: false, &emissions) }
+        for i in windows.indices { windows[i].fire(time - lateness, newest: newest, &table, &changed, &emissions) }
+        silence?.advance(to: time, &table, &changed, &emissions)
     }
 
     mutating func finish(_ emissions: inout Emissions) {
         guard newest != .min else { return }
-        decided = CivilTime.end + 2 * FeaturePlan.maximumWindow
+        if judgesTime { horizon = CivilTime.end + 2 * FeaturePlan.maximumWindow }
         for i in windows.indices { windows[i].closeAll(&table, &changed, &emissions) }
         findNextEnd()
     }

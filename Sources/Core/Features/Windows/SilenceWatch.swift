@@ -107,6 +107,9 @@ struct SilenceWatch {
         }
     }
 
+    /// Whether `advance` to a point may find anything.
+    func isDue(at time: Int64) -> Bool { heap.first.map { $0.due < time } ?? false }
+
     /// Event time has reached a point: appends a record for each entity that is missing by then.
     mutating func advance(to time: Int64, _ table: inout EntityTable, _ changed: inout SlotSet, _ emissions: inout Emissions) {
         while let top = heap.first, top.due < time {

@@ -46,11 +46,13 @@ extension PartitionState {
 /// Layout of a snapshot, all integers of 8 bytes, little-endian:
 ///
 /// "VYUHAPS" and version, plan, kind, sequence before (changes apply to that state only), then the partition's numbers, per window set the
-/// next window's start, the number of entities in all and in here, for each: slot, key, words of its block, per window set its panes, its
-/// remembered events; last a checksum.
+/// next window's start and the end of the last one that was emitted early, the number of entities in all and in here, for each: slot, key,
+/// words of its block, per window set its panes and what was emitted early, its remembered events; last a checksum.
+///
+/// Version 1 has nothing about early firing, and what a clock decided in place of the horizon: it closed windows for good then.
 extension PartitionCore {
     private static let magic: UInt64 = 0x5350_4148_5559_5600
-    private static let version: UInt64 = 1
+    private static let version: UInt64 = 2
 
     mutating func write(_ kind: SnapshotKind, _ bytes: inout [UInt8]) {
         let first = bytes.count
@@ -60,11 +62,14 @@ extension PartitionCore {
         out.put(plan.fingerprint)
         out.put(kind.rawValue)
         out.put(snapshotSequence)
-        for value in [newest, decided] { out.put(UInt64(bitPattern: value)) }
+        for value in [newest, horizon] { out.put(UInt64(bitPattern: value)) }
         for value in [sequence, counters.evicted, counters.evictedOpen, counters.late, counters.future, rolling.reduce(0) { $0 + $1.overflows }] {
             out.put(value)
         }
-        for window in windows { out.put(UInt64(bitPattern: window.nextStart ?? .min)) }
+        for window in windows {
+            out.put(UInt64(bitPattern: window.nextStart ?? .min))
+            out.put(UInt64(bitPattern: window.early.end))
+        }
         out.put(UInt64(table.count))
         out.put(UInt64(kind == .full ? table.count : changed.count))
         if kind == .full {
@@ -84,7 +89,7 @@ extension PartitionCore {
         out.put(table.words[block + EntityTable.Word.length])
         table.appendKey(slot, to: &out.bytes)
         out.put(table.words[(block + EntityTable.Word.lastSeen)..<(block + table.stride)])
-        for i in windows.indices { windows[i].write(table.words, block, &out) }
+        for i in windows.indices { windows[i].write(table.words, block, slot, &out) }
         for i in rolling.indices where rolling[i].isNeeded {
             let rows = slot < rolling[i].rows.count ? rolling[i].rows[slot] : []
             out.put(UInt64(rows.count))
@@ -97,11 +102,12 @@ extension PartitionCore {
         guard bytes.count >= 40, try input.take() & ~0xFF == Self.magic else {
             throw SnapshotError(reason: .damaged, message: "These bytes are no snapshot of a partition's state.")
         }
-        guard bytes[0] == UInt8(Self.version) else {
+        let version = UInt64(bytes[0])
+        guard (1...Self.version).contains(version) else {
             throw SnapshotError(
                 reason: .version,
                 message:
-                    "The snapshot has version \(bytes[0]) of the format; this program reads version \(Self.version). Rebuild the state.")
+                    "The snapshot has version \(version) of the format; this program reads versions up to \(Self.version). Rebuild the state.")
         }
         var last = ByteReader(bytes: bytes, end: bytes.count)
         last.position = bytes.count - 8
@@ -122,7 +128,11 @@ extension PartitionCore {
         case nil: throw ByteReader.damaged
         }
         newest = Int64(bitPattern: try input.take())
-        decided = Int64(bitPattern: try input.take())
+        horizon = Int64(bitPattern: try input.take())
+        if version == 1 {
+            if horizon != .min { horizon -= plan.time.lateness(in: partition) }
+            raiseHorizon()
+        }
         sequence = try input.take()
         counters = Counters(evicted: try input.take(), evictedOpen: try input.take(), late: try input.take(), future: try input.take())
         rolling[0].overflows = try input.take()
@@ -130,10 +140,11 @@ extension PartitionCore {
         for i in windows.indices {
             let start = Int64(bitPattern: try input.take())
             windows[i].nextStart = start == .min ? nil : start
+            windows[i].early.end = version == 1 ? .min : Int64(bitPattern: try input.take())
         }
         let total = try input.take()
         let count = try input.take()
-        for _ in 0..<count { try readEntity(&input) }
+        for _ in 0..<count { try readEntity(version, &input) }
         guard UInt64(table.count) == total, input.position == input.end else { throw ByteReader.damaged }
         silence?.rebuild(table)
         recency = RecencyQueue()
@@ -142,7 +153,7 @@ extension PartitionCore {
         findNextEnd()
     }
 
-    private mutating func readEntity(_ input: inout ByteReader) throws(SnapshotError) {
+    private mutating func readEntity(_ version: UInt64, _ input: inout ByteReader) throws(SnapshotError) {
         let slot = Int(try input.count(Self.maximumCount))
         let key = try input.bytes(Int(try input.count(Self.maximumCount)))
         let hash = TextHash.hash(key, 0..<key.count)
@@ -157,7 +168,7 @@ extension PartitionCore {
         }
         let block = table.base(slot)
         for i in EntityTable.Word.lastSeen..<table.stride { table.words[block + i] = try input.take() }
-        for i in windows.indices { try windows[i].read(&table.words, block, slot, &input) }
+        for i in windows.indices { try windows[i].read(&table.words, block, slot, version, &input) }
         for i in rolling.indices where rolling[i].isNeeded {
             var rows: [Double] = []
             for _ in 0..<(try input.count(Self.maximumCount)) { rows.append(Double(bitPattern: try input.take())) }
@@ -169,7 +180,7 @@ extension PartitionCore {
 }
 
 extension WindowSet {
-    fileprivate func write(_ words: [UInt64], _ block: Int, _ out: inout ByteWriter) {
+    fileprivate func write(_ words: [UInt64], _ block: Int, _ slot: Int, _ out: inout ByteWriter) {
         let track = block + offset
         let tail = Int(words[track + Track.ends] >> 32)
         let closed = Int(words[track + Track.closed] & 0xFFFF_FFFF)
@@ -191,6 +202,11 @@ extension WindowSet {
             pane = pool.newer(pane)
         }
         if back != 0 { write(back, &out) }
+        out.put(UInt64(early[slot].count))
+        for row in early[slot] {
+            out.put(UInt64(bitPattern: row.start))
+            out.put(UInt64(row.emitted) << 1 | (row.isChanged ? 1 : 0))
+        }
     }
 
     private func write(_ pane: Int, _ out: inout ByteWriter) {
@@ -210,7 +226,9 @@ extension WindowSet {
         }
     }
 
-    fileprivate mutating func read(_ words: inout [UInt64], _ block: Int, _ slot: Int, _ input: inout ByteReader) throws(SnapshotError) {
+    fileprivate mutating func read(
+        _ words: inout [UInt64], _ block: Int, _ slot: Int, _ version: UInt64, _ input: inout ByteReader
+    ) throws(SnapshotError) {
         let track = block + offset
         let count = try input.count(1 << 31)
         let closedCount = try input.count(count)
@@ -234,6 +252,17 @@ extension WindowSet {
         words[track + Track.ends] = UInt64(head) | UInt64(tail) << 32
         words[track + Track.closed] = UInt64(closed) | UInt64(back) << 32
         if tail != 0 { active.insert(slot) }
+        if version > 1 { try readEarly(slot, &input) }
+    }
+
+    private mutating func readEarly(_ slot: Int, _ input: inout ByteReader) throws(SnapshotError) {
+        var rows: [EarlyWindows.Row] = []
+        for _ in 0..<(try input.count(1 << 31)) {
+            let start = Int64(bitPattern: try input.take())
+            let state = try input.count(UInt64(UInt32.max) << 1 | 1)
+            rows.append(.init(start: start, emitted: UInt32(state >> 1), isChanged: state & 1 == 1))
+        }
+        guard early.restore(slot, rows) else { throw ByteReader.damaged }
     }
 
     private mutating func readPane(_ input: inout ByteReader) throws(SnapshotError) -> Int {

@@ -7,6 +7,8 @@ import Text
 /// long the window is against its slide, the closed panes form a queue of two stacks (Tangwongsan, Hirzel, Schneider, Wu: "General
 /// incremental sliding-window aggregation", VLDB 2015): each pane of the front holds the merger of itself and all newer panes of the front,
 /// and one extra pane, the back, holds the merger of all closed panes that are newer than the front.
+///
+/// What is emitted before its window is closed is in `WindowSet+Early.swift`.
 struct WindowSet {
     /// Words in the entity's block: its list and its stacks.
     enum Track {
@@ -29,6 +31,8 @@ struct WindowSet {
     var active = SlotSet()
     /// Start of the earliest window that is not closed yet; nil before the first event.
     var nextStart: Int64?
+    /// What was emitted of windows that are not closed yet.
+    var early = EarlyWindows()
 
     private var registers: [Double]
     /// Keeps reads ahead from being left out by the compiler.
@@ -48,7 +52,7 @@ struct WindowSet {
     var nextEnd: Int64 { nextStart.map { $0 + program.length } ?? .max }
 
     /// Start of the earliest window that ends after a time.
-    private func firstStart(endingAfter time: Int64) -> Int64 {
+    func firstStart(endingAfter time: Int64) -> Int64 {
         (CivilTime.floorDiv(time - program.length, program.slide) + 1) * program.slide
     }
 
@@ -67,6 +71,7 @@ struct WindowSet {
             let pane = find(&words, track, newest, slot)
             pool.add(pane, registers, time)
         }
+        if time < early.end { noteChange(slot, time) }
     }
 
     /// The entity's pane of the present number, put in its place if there is none.
@@ -106,11 +111,10 @@ struct WindowSet {
                 start = max(start, firstStart(endingAfter: horizon))
                 break
             }
-            let before = emissions.items.count
-            closeWindow(start, &table, &changed, &emissions)
+            let hadPanes = closeWindow(start, &table, &changed, &emissions)
             start += program.slide
             // Nothing there: on to the next window that has anything, but never past one that an event may still reach.
-            if emissions.items.count == before { start = max(start, firstStart(endingAfter: min(oldestPane(table), horizon))) }
+            if !hadPanes { start = max(start, firstStart(endingAfter: min(oldestPane(table), horizon))) }
         }
         nextStart = start
     }
@@ -130,7 +134,11 @@ struct WindowSet {
         return least == Int64.max / 2 ? 0 : least
     }
 
-    private mutating func closeWindow(_ start: Int64, _ table: inout EntityTable, _ changed: inout SlotSet, _ emissions: inout Emissions) {
+    /// - Returns: whether any entity had panes in it.
+    private mutating func closeWindow(
+        _ start: Int64, _ table: inout EntityTable, _ changed: inout SlotSet, _ emissions: inout Emissions
+    ) -> Bool {
+        var hadPanes = false
         let first = start / pool.layout.length
         let end = (start + program.length) / pool.layout.length
         let next = (start + program.slide) / pool.layout.length
@@ -143,16 +151,24 @@ struct WindowSet {
                 let slot = word * 64 + bits.trailingZeroBitCount
                 bits &= bits - 1
                 changed.insert(slot)
-                let pane = gather(&table.words, table.base(slot) + offset, first, end)
-                if pane != 0 { emit(pane, slot, start, &table, &emissions) }
-                release(&table.words, table.base(slot) + offset, slot, next)
+                let track = table.base(slot) + offset
+                let pane = gather(&table.words, track, first, end)
+                if pane != 0 {
+                    hadPanes = true
+                    let wasEmitted = start + program.length <= early.end
+                    if let revision = wasEmitted ? early.close(slot, start) : 0 { emit(pane, slot, start, revision, &table, &emissions) }
+                    discard(pane, table.words, track)
+                }
+                release(&table.words, track, next)
+                if table.words[track + Track.ends] == 0 { active.remove(slot) }
             }
         }
+        return hadPanes
     }
 
     /// Merges the closed panes `first ..< end` of an entity. The pane with the result is the pool's scratch pane, the front's oldest or the
     /// back; 0 when there is none.
-    private mutating func gather(_ words: inout [UInt64], _ track: Int, _ first: Int64, _ end: Int64) -> Int {
+    mutating func gather(_ words: inout [UInt64], _ track: Int, _ first: Int64, _ end: Int64) -> Int {
         var tail = Int(words[track + Track.ends] >> 32)
         var closed = Int(words[track + Track.closed] & 0xFFFF_FFFF)
         var back = Int(words[track + Track.closed] >> 32)
@@ -204,7 +220,9 @@ struct WindowSet {
         return newer
     }
 
-    private mutating func emit(_ pane: Int, _ slot: Int, _ start: Int64, _ table: inout EntityTable, _ emissions: inout Emissions) {
+    mutating func emit(
+        _ pane: Int, _ slot: Int, _ start: Int64, _ revision: UInt32, _ table: inout EntityTable, _ emissions: inout Emissions
+    ) {
         let program = program
         let end = start + program.length
         registers.withUnsafeMutableBufferPointer { registers in
@@ -212,38 +230,46 @@ struct WindowSet {
             registers[WindowProgramBuilder.endRegister] = Double(end)
             pool.results(pane, program, registers)
             program.code.run(registers, program.zones)
-            emissions.append(set: set, slot: slot, &table, start: start, end: end, registers: registers, outputs: program.outputs)
+            emissions.append(
+                set: set, slot: slot, &table, start: start, end: end, revision: revision, registers: registers, outputs: program.outputs)
         }
-        // The scratch pane is in no list: neither of a track's panes nor its back.
-        let track = table.base(slot) + offset
-        let isKept = pane == Int(table.words[track + Track.ends] >> 32) || pane == Int(table.words[track + Track.closed] >> 32)
+    }
+
+    /// Gives back what `gather` returned, if it is the scratch pane: that is in no list, neither of a track's panes nor its back.
+    mutating func discard(_ pane: Int, _ words: [UInt64], _ track: Int) {
+        let isKept = pane == Int(words[track + Track.ends] >> 32) || pane == Int(words[track + Track.closed] >> 32)
         if !isKept { pool.give(pane) }
     }
 
-    /// Gives back all closed panes once none of them is needed for the next window, and notes an entity without panes.
-    private mutating func release(_ words: inout [UInt64], _ track: Int, _ slot: Int, _ next: Int64) {
+    /// Gives back all closed panes once none of them is needed for the next window.
+    mutating func release(_ words: inout [UInt64], _ track: Int, _ next: Int64) {
         let closed = Int(words[track + Track.closed] & 0xFFFF_FFFF)
-        if closed != 0, pool.number(closed) < next {
-            var pane = Int(words[track + Track.ends] >> 32)
-            let after = pool.newer(closed)
-            while pane != after {
-                let newer = pool.newer(pane)
-                pool.give(pane)
-                pane = newer
-            }
-            if after != 0 { pool.link(after, older: 0) }
-            let back = Int(words[track + Track.closed] >> 32)
-            if back != 0 { pool.give(back) }
-            let head = after == 0 ? 0 : Int(words[track + Track.ends] & 0xFFFF_FFFF)
-            words[track + Track.ends] = UInt64(head) | UInt64(after) << 32
-            words[track + Track.closed] = 0
+        guard closed != 0, pool.number(closed) < next else { return }
+        var pane = Int(words[track + Track.ends] >> 32)
+        let after = pool.newer(closed)
+        while pane != after {
+            let newer = pool.newer(pane)
+            pool.give(pane)
+            pane = newer
         }
-        if words[track + Track.ends] == 0 { active.remove(slot) }
+        if after != 0 { pool.link(after, older: 0) }
+        let back = Int(words[track + Track.closed] >> 32)
+        if back != 0 { pool.give(back) }
+        let head = after == 0 ? 0 : Int(words[track + Track.ends] & 0xFFFF_FFFF)
+        words[track + Track.ends] = UInt64(head) | UInt64(after) << 32
+        words[track + Track.closed] = 0
     }
 
     /// Gives back everything that an entity has. True when there was something.
     mutating func forget(_ words: inout [UInt64], _ block: Int, _ slot: Int) -> Bool {
-        let track = block + offset
+        let hadPanes = giveBack(&words, block + offset)
+        active.remove(slot)
+        early.forget(slot)
+        return hadPanes
+    }
+
+    /// Gives back all panes of a track. True when there were any.
+    mutating func giveBack(_ words: inout [UInt64], _ track: Int) -> Bool {
         var pane = Int(words[track + Track.ends] >> 32)
         let hadPanes = pane != 0
         while pane != 0 {
@@ -254,7 +280,6 @@ struct WindowSet {
         let back = Int(words[track + Track.closed] >> 32)
         if back != 0 { pool.give(back) }
         for i in 0..<Track.count { words[track + i] = 0 }
-        active.remove(slot)
         return hadPanes
     }
 }

@@ -13,7 +13,7 @@ struct AnomalyDecoder {
     }
 
     private enum Field: Int, CaseIterable {
-        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence, kind, anomalyType, isAnomaly
+        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence, kind, anomalyType, isAnomaly, revision
 
         var path: String {
             switch self {
@@ -31,7 +31,7 @@ struct AnomalyDecoder {
             case .id, .entity, .set, .status, .model: ([.string], "a string")
             case .producedAt, .offset, .eventTime, .version: ([.integer], "an integer")
             case .score, .confidence: ([.number, .integer], "a number")
-            case .kind, .anomalyType, .isAnomaly: nil
+            case .kind, .anomalyType, .isAnomaly, .revision: nil
             }
         }
     }
@@ -69,6 +69,7 @@ struct AnomalyDecoder {
             id: text(.id), labels: AlertLabels(entity: text(.entity), set: text(.set), type: type),
             score: fields.slots[Field.score.rawValue].number, eventTime: fields.slots[Field.eventTime.rawValue].integer,
             producedAt: fields.slots[Field.producedAt.rawValue].integer, offset: fields.slots[Field.offset.rawValue].integer,
-            isCleared: isCleared, evidence: Array(bytes[value]), source: source)
+            isCleared: isCleared, isWindow: text(.kind) == "window",
+            revision: UInt32(clamping: fields.slots[Field.revision.rawValue].integer), evidence: Array(bytes[value]), source: source)
     }
 }

@@ -7,6 +7,8 @@ struct Effects {
     /// One effect. Contents are compared by a 64-bit hash of their bytes without the fields that say when something was done.
     struct Effect: Equatable {
         var content: UInt64
+        /// Of a window: how often it was written before. The highest counts.
+        var revision: Int64 = 0
         /// How many raw records said it.
         var records = 1
         /// Whether they did not all say the same.
@@ -25,7 +27,7 @@ struct Effects {
     /// When something was done, which differs between any two runs.
     private static let times = ["\"scored_at\":", "\"alerted_at\":"].map { Array($0.utf8) }
 
-    init() throws(JSONError) { identity = try JSONFields(paths: ["id"]) }
+    init() throws(JSONError) { identity = try JSONFields(paths: ["id", "revision"]) }
 
     /// What lasts of a group of alerts: what began it, how many anomalies it had, and how bad the worst was.
     static func lasting(_ state: [UInt8]) -> [UInt8] {
@@ -36,6 +38,7 @@ struct Effects {
     /// - Parameter kind: `features`, `scores`, `anomalies`, `alerts` or `dead-letter`.
     mutating func note(_ record: ConsumedRecord, of batch: borrowing RecordBatch, kind: String) {
         let id: UInt64
+        var revision: Int64 = 0
         if kind == "dead-letter" {
             batch.identity(of: record, into: &identityBytes)
             id = IdentityHash.of(identityBytes, 0..<identityBytes.count)
@@ -44,19 +47,24 @@ struct Effects {
                 return unreadable += 1
             }
             id = IdentityHash.of(identity.text, identity.slots[0].text)
+            revision = identity.slots[1].integer
         }
         let content = record.value.map { Self.content(batch.bytes, $0, hasTimes: kind != "features" && kind != "dead-letter") } ?? 0
         let entity = record.key.map { IdentityHash.of(batch.bytes, $0) }
-        note(kind, id, content, entity: entity, place: "\(record.partition)@\(record.offset)")
+        note(kind, id, content, revision: revision, entity: entity, place: "\(record.partition)@\(record.offset)")
     }
 
-    mutating func note(_ kind: String, _ id: UInt64, _ content: UInt64, entity: UInt64? = nil, place: @autoclosure () -> String) {
+    mutating func note(
+        _ kind: String, _ id: UInt64, _ content: UInt64, revision: Int64 = 0, entity: UInt64? = nil, place: @autoclosure () -> String
+    ) {
         if var known = byKind[kind, default: [:]][id] {
+            if revision < known.revision { return }
+            if revision > known.revision { known = Effect(content: content, revision: revision, records: 0, place: known.place) }
             known.records += 1
             known.contradicts = known.contradicts || known.content != content
             byKind[kind, default: [:]][id] = known
         } else {
-            byKind[kind, default: [:]][id] = Effect(content: content, place: place())
+            byKind[kind, default: [:]][id] = Effect(content: content, revision: revision, place: place())
             // A repetition after a crash is no matter of order; what comes for the first time is.
             guard let entity else { return }
             let before = orders[kind, default: [:]][entity] ?? 0

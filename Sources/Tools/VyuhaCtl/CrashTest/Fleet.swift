@@ -58,7 +58,7 @@ final class Fleet {
         // So often that a snapshot has what changed since the one before of some entities only: one that does not belong shows.
         environment["VYUHA_SNAPSHOT_INTERVAL"] = environment["VYUHA_SNAPSHOT_INTERVAL"] ?? "300ms"
         // What the clock decides would differ between the runs: their clocks do.
-        environment["VYUHA_IDLE_TIMEOUT"] = "24h"
+        environment["VYUHA_IDLE_TIMEOUT"] = "never"
         let isStateful = ["stream-processor", "scoring-service"].contains(service)
         if isStateful { environment["VYUHA_DELIVERY"] = delivery }
         let relay = isStateful && !isStatic ? try Relay(to: redisPort) : nil

@@ -33,7 +33,7 @@ struct FlowReader {
         matcher = EventMatcher(aftermath: facts.aftermath)
         topics = facts.topics
         sets = facts.flowSets.map { Array($0.name.utf8) }
-        identity = try JSONFields(paths: ["id", "set", "is_anomaly"])
+        identity = try JSONFields(paths: ["id", "set", "is_anomaly", "revision"])
         alert = try JSONFields(paths: ["id", "event", "raised_by"])
         score = try JSONFields(paths: ScoreSlot.paths)
         label = try JSONFields(paths: LabelSlot.paths)
@@ -54,17 +54,17 @@ struct FlowReader {
         case .deadLetter:
             account.deadLetter(headerID(record, batch))
         case .feature:
-            guard let id = id(identity, record, batch), let set = set(identity) else { return }
+            guard let id = id(identity, record, batch, revision: 3), let set = set(identity) else { return }
             account.feature(id, set: set, name: identity.text[identity.slots[0].text], arrival: arrival)
         case .score:
-            guard let id = id(score, record, batch), let set = set(score) else { return }
+            guard let id = id(score, record, batch, revision: ScoreSlot.revision), let set = set(score) else { return }
             let flagged = score.slots[3].number == 1
             account.score(
                 id, set: set, score: score.slots[2].number, isAnomaly: flagged, arrival: arrival, producedAt: score.slots[5].integer)
             ScoreSlot.take(score, into: &matcher, now: arrival / 1_000)
         case .anomaly:
             // The end of an anomaly is told on the same topic.
-            guard let id = id(identity, record, batch), let set = set(identity) else { return }
+            guard let id = id(identity, record, batch, revision: 3), let set = set(identity) else { return }
             if identity.slots[2].kind == .bool, identity.slots[2].number == 0 { return }
             account.anomaly(id, set: set)
         case .alert:
@@ -99,13 +99,15 @@ struct FlowReader {
         return IdentityHash.of(identityBytes, 0..<identityBytes.count)
     }
 
-    /// Identity from the JSON; nil and counted when it has none.
-    private mutating func id(_ fields: JSONFields, _ record: ConsumedRecord, _ batch: borrowing RecordBatch) -> UInt64? {
+    /// Identity from the JSON; nil and counted when it has none. Each revision of a window is a record of its own, which owes and is owed a score.
+    private mutating func id(
+        _ fields: JSONFields, _ record: ConsumedRecord, _ batch: borrowing RecordBatch, revision slot: Int? = nil
+    ) -> UInt64? {
         guard let value = record.value, case .ok = fields.read(batch.bytes, value), fields.slots[0].kind == .string else {
             unreadable += 1
             return nil
         }
-        return IdentityHash.of(fields.text, fields.slots[0].text)
+        return IdentityHash.of(fields.text, fields.slots[0].text, revision: slot.map { fields.slots[$0].integer } ?? 0)
     }
 
     /// The place of the record's feature set; nil and counted when the use case has no such set.

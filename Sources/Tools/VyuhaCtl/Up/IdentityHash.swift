@@ -14,6 +14,12 @@ enum IdentityHash {
         return of(bytes, 0..<bytes.count)
     }
 
+    /// The name of one revision of a record: each is owed and owes a score of its own.
+    static func of(_ bytes: [UInt8], _ range: Range<Int>, revision: Int64) -> UInt64 {
+        let id = of(bytes, range)
+        return revision > 0 ? finish(id ^ UInt64(revision) &* 0x9e37_79b9_7f4a_7c15) : id
+    }
+
     private static func finish(_ value: UInt64) -> UInt64 {
         var hash = value
         hash = (hash ^ (hash >> 33)) &* 0xff51_afd7_ed55_8ccd

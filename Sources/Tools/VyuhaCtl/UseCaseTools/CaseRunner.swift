@@ -91,15 +91,10 @@ struct CaseRunner {
                     return
                 }
                 let time = plan.schema.fields[plan.schema.timeIndex].name
-                switch state.apply(decoder, kafkaTimestamp: decoder.eventTime, into: &all) {
-                case .applied: break
-                case .late(let by):
-                    errors = [FieldError(field: time, reason: .late, message: "The event comes \(by) ms too late.")]
-                    return
-                case .future(let by):
-                    errors = [FieldError(field: time, reason: .futureTimestamp, message: "The event lies \(by) ms in the future.")]
-                    return
-                }
+                let outcome = state.apply(decoder, kafkaTimestamp: decoder.eventTime, into: &all)
+                guard let reason = outcome.refusal else { continue }
+                errors = [FieldError(field: time, reason: reason, message: outcome.sentence(plan.time) ?? "")]
+                return
             }
             if let until = testCase.until { state.advance(to: until, into: &all) }
             if !testCase.windows.isEmpty { state.finish(into: &all) }
