@@ -1,3 +1,4 @@
+import Platform
 import Detectors
 import ModelRegistry
 import RedisClient
