@@ -1,7 +1,7 @@
 # make demo    build and run the suite on one machine, on real taxi trips
 # make test    build and run every test
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
-# make bench   stream, detectors, scorer, producer, state, alerts (ALERTS=10000000 for all of them) and API beside their peers (needs wrk; peers from PyPI)
+# make bench   stream, detectors, scorer, producer, state, drain, idle, alerts (ALERTS=10000000 for all of them) and API beside their peers (needs wrk; peers from PyPI)
 # make sanitize   every test under AddressSanitizer and ThreadSanitizer (builds of their own; SANITIZERS, TARGETS: services/scripts/sanitize/run.sh)
 # make fuzz    FUZZ_CASES (200,000) random and mutated inputs for each of: expressions, events (twice), CSV rows, JSON documents, definitions
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with

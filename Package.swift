@@ -66,7 +66,8 @@ let core: [Target] = [
 ]
 
 let bridges: [Target] = [
-    Layer.bridges.library("KafkaClient", ["CRDKafka"]),
+    Layer.bridges.library("Platform"),
+    Layer.bridges.library("KafkaClient", ["CRDKafka", "Platform"]),
     Layer.bridges.library("RedisClient", ["CHiredis"]),
     Layer.bridges.library("HTTPClient", ["CCurl"]),
     Layer.bridges.library("PostgresClient", ["CPQ"]),
@@ -77,7 +78,7 @@ let bridges: [Target] = [
 ]
 
 let kit: [Target] = [
-    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Text"]),
+    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Platform", "Text"]),
     Layer.kit.library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
 ]
 
@@ -94,7 +95,7 @@ let services: [Target] = [
         "Producer",
         [
             "UseCases", "Features", "Simulation", "Quality", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
-            "ServiceKit", "Contracts", "JSON", "Text",
+            "ServiceKit", "Contracts", "JSON", "Platform", "Text",
         ]),
     Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),
@@ -102,10 +103,11 @@ let services: [Target] = [
         "ScoringService",
         [
             "UseCases", "Features", "FeatureStore", "StateStore", "Scoring", "Detectors", "Quality", "ModelRegistry", "HTTPServer",
-            "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON",
+            "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Platform",
         ]),
     Layer.services.executable(
-        "AlertSink", ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+        "AlertSink",
+        ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Platform"]),
     Layer.services.executable(
         "Trainer",
         ["UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text"]),
@@ -137,13 +139,13 @@ let checks: [Target] = [
     Layer.core.tests("Simulation", ["Simulation"]),
     Layer.core.tests("Alerting", ["Alerting", "JSON"]),
     Layer.core.tests("Quality", ["Quality"]),
-    Layer.bridges.tests("KafkaClient", ["KafkaClient"]),
+    Layer.bridges.tests("KafkaClient", ["KafkaClient", "TestSupport"]),
     Layer.bridges.tests("RedisClient", ["RedisClient", "TestSupport"]),
     Layer.bridges.tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
     Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
     Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),
-    Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "TestSupport"]),
+    Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Platform", "TestSupport"]),
     Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
     Layer.kit.tests("StateStore", ["StateStore", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),

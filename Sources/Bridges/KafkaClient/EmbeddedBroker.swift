@@ -19,6 +19,14 @@ public final class EmbeddedBroker: @unchecked Sendable {
     private let isClosed = Mutex(false)
     /// `host:port` for `KafkaSettings`.
     public let bootstrapServers: String
+    /// For clients of this broker, with what suits it.
+    public var settings: KafkaSettings { KafkaSettings(bootstrapServers: bootstrapServers, properties: Self.clientProperties) }
+
+    /// What its clients need and those of a real broker do not.
+    public static let clientProperties = [
+        // An idle fetch waits out its time, also when a record comes meanwhile.
+        "fetch.wait.max.ms": "2"
+    ]
 
     public init(topics: [TopicSpec] = [], log: (@Sendable (KafkaLogLine) -> Void)? = nil) throws(KafkaError) {
         let settings = KafkaSettings(bootstrapServers: "", log: log)

@@ -30,7 +30,7 @@ extension KafkaAdmin {
     /// Sets committed offsets of a group that has no members; with members the broker refuses.
     public func setOffsets(group: String, _ offsets: [PartitionOffset], timeout milliseconds: Int = 10_000) throws(KafkaError) {
         guard !offsets.isEmpty else { return }
-        try member(of: group).commit(offsets, wait: true)
+        try member(of: group).commit(offsets, wait: true, timeout: milliseconds)
     }
 
     /// Lets a group that has no members start again at the oldest record of these topics.
@@ -46,11 +46,13 @@ extension KafkaAdmin {
 
     /// Names of all consumer groups.
     public func groups(timeout milliseconds: Int = 10_000) throws(KafkaError) -> [String] {
-        var answer: UnsafePointer<rd_kafka_group_list>?
-        try check(rd_kafka_list_groups(handle.pointer, nil, &answer, Int32(clamping: milliseconds)), "list the consumer groups")
-        guard let answer else { return [] }
-        defer { rd_kafka_group_list_destroy(answer) }
-        return UnsafeBufferPointer(start: answer.pointee.groups, count: Int(answer.pointee.group_cnt)).map { String(cString: $0.group) }
+        try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            var answer: UnsafePointer<rd_kafka_group_list>?
+            try check(rd_kafka_list_groups(handle.pointer, nil, &answer, Int32(clamping: remaining)), "list the consumer groups")
+            guard let answer else { return [] }
+            defer { rd_kafka_group_list_destroy(answer) }
+            return UnsafeBufferPointer(start: answer.pointee.groups, count: Int(answer.pointee.group_cnt)).map { String(cString: $0.group) }
+        }
     }
 
     /// A consumer that never joins: it reads and writes the group's offsets like an outside tool. Works with every broker, which the

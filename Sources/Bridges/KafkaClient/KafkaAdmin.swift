@@ -18,7 +18,8 @@ public struct TopicSpec: Sendable, Equatable {
     }
 }
 
-/// Topics, groups and offsets of a cluster. Every call is a request and blocks until its answer or its timeout.
+/// Topics, groups and offsets of a cluster. Every call is a request and blocks until its answer or its timeout; while the brokers are not ready
+/// for it, it is tried again until then (`ClientHandle.retrying`).
 ///
 /// `@unchecked Sendable`: librdkafka's clients are thread-safe, and each call uses a queue of its own.
 public final class KafkaAdmin: @unchecked Sendable {
@@ -35,7 +36,7 @@ public final class KafkaAdmin: @unchecked Sendable {
     /// One probe: returns when a broker answers. Loop on it while the error is retryable.
     public func waitForBroker(timeout milliseconds: Int) throws(KafkaError) {
         do throws(KafkaError) {
-            _ = try topics(timeout: milliseconds)
+            _ = try handle.metadata(timeout: milliseconds)
         } catch  where error.isRetryable {
             throw KafkaError(
                 code: rd_kafka_resp_err_t(error.code),
@@ -46,8 +47,32 @@ public final class KafkaAdmin: @unchecked Sendable {
 
     /// Every topic with its number of partitions. Never creates one.
     public func topics(timeout milliseconds: Int = 10_000) throws(KafkaError) -> [String: Int] {
-        try handle.topics(timeout: milliseconds)
+        try handle.topics(until: Deadline(milliseconds: milliseconds))
     }
+
+    /// The same, where these topics should be there: one that was created a moment ago is not known to every broker yet, so a topic that is
+    /// missing, or has no leaders yet, is asked for again for two seconds.
+    public func topics(expecting names: [String], timeout milliseconds: Int = 10_000) throws(KafkaError) -> [String: Int] {
+        let deadline = Deadline(milliseconds: milliseconds)
+        var found = try handle.topics(until: deadline)
+        do throws(KafkaError) {
+            try handle.retrying(until: min(deadline, Deadline(milliseconds: Self.propagation))) { remaining throws(KafkaError) in
+                let topics = try handle.metadata(timeout: remaining)
+                found = topics.mapValues(\.partitions)
+                let missing = names.filter { topics[$0]?.hasLeaders != true }
+                guard missing.isEmpty else {
+                    throw KafkaError(
+                        code: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "Kafka does not know \(missing.joined(separator: ", ")) yet.")
+                }
+            }
+        } catch  where error.isBrokerNotReady {
+            // They are missing indeed: the caller sees it.
+        }
+        return found
+    }
+
+    /// Milliseconds within which every broker hears of a new topic.
+    private static let propagation = 2_000
 
     /// Number of partitions; `nil` where there is no such topic.
     public func partitions(of topic: String, timeout milliseconds: Int = 10_000) throws(KafkaError) -> Int? {
@@ -55,7 +80,7 @@ public final class KafkaAdmin: @unchecked Sendable {
     }
 
     /// Creates what is missing. A topic that exists with as many partitions as asked is fine; another number is an error that names
-    /// both, because a changed count moves every key.
+    /// both, because a changed count moves every key. Returns when a broker that is asked knows the new topics.
     public func createTopics(_ specs: [TopicSpec], timeout milliseconds: Int = 30_000) throws(KafkaError) {
         let existing = try topics(timeout: milliseconds)
         for spec in specs {
@@ -92,6 +117,7 @@ public final class KafkaAdmin: @unchecked Sendable {
             guard let results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count) else { return }
             try Self.checkTopics(results, count, "create", tolerating: RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         }
+        _ = try topics(expecting: missing.map(\.name), timeout: milliseconds)
     }
 
     /// Deletes topics with all their records; one that does not exist is fine.
@@ -126,8 +152,18 @@ public final class KafkaAdmin: @unchecked Sendable {
         }
     }
 
-    /// Sends one request of the admin API and hands its answer to `read`; frees options, queue and answer.
+    /// Sends a request of the admin API, again while the brokers are not ready for it, and hands its answer to `read`; frees options, queue and
+    /// answer.
     func request(
+        _ kind: rd_kafka_admin_op_t, _ action: String, _ milliseconds: Int, send: (OpaquePointer, OpaquePointer) -> Void,
+        read: (OpaquePointer) throws(KafkaError) -> Void
+    ) throws(KafkaError) {
+        try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            try requestOnce(kind, action, remaining, send: send, read: read)
+        }
+    }
+
+    private func requestOnce(
         _ kind: rd_kafka_admin_op_t, _ action: String, _ milliseconds: Int, send: (OpaquePointer, OpaquePointer) -> Void,
         read: (OpaquePointer) throws(KafkaError) -> Void
     ) throws(KafkaError) {
@@ -159,7 +195,13 @@ public final class KafkaAdmin: @unchecked Sendable {
 }
 
 extension ClientHandle {
-    func topics(timeout milliseconds: Int) throws(KafkaError) -> [String: Int] {
+    /// Every topic with its number of partitions.
+    func topics(until deadline: Deadline) throws(KafkaError) -> [String: Int] {
+        try retrying(until: deadline) { remaining throws(KafkaError) in try metadata(timeout: remaining) }.mapValues(\.partitions)
+    }
+
+    /// One request to one broker.
+    func metadata(timeout milliseconds: Int) throws(KafkaError) -> [String: (partitions: Int, hasLeaders: Bool)] {
         var answer: UnsafePointer<rd_kafka_metadata>?
         // All topics at once: asking for one by name makes some brokers create it.
         try check(rd_kafka_metadata(pointer, 1, nil, &answer, Int32(clamping: milliseconds)), "list the topics")
@@ -167,7 +209,10 @@ extension ClientHandle {
         defer { rd_kafka_metadata_destroy(answer) }
         let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
         return Dictionary(
-            topics.filter { $0.err == RD_KAFKA_RESP_ERR_NO_ERROR }.map { (String(cString: $0.topic), Int($0.partition_cnt)) }
+            topics.filter { $0.err == RD_KAFKA_RESP_ERR_NO_ERROR }.map { topic in
+                let partitions = UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
+                return (String(cString: topic.topic), (partitions.count, partitions.allSatisfy { $0.leader >= 0 }))
+            }
         ) { first, _ in first }
     }
 }

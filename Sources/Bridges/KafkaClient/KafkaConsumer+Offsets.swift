@@ -4,15 +4,19 @@ import CRDKafka
 extension KafkaConsumer {
     /// Commits offsets for the group; an offset is that of the *next* record to read.
     ///
-    /// - Parameter wait: `true` blocks for the broker's answer and throws what it says; `false` sends and returns, failures are
-    ///   counted in `failedCommits` during later polls.
-    public func commit(_ offsets: [PartitionOffset], wait: Bool) throws(KafkaError) {
+    /// - Parameters:
+    ///   - wait: `true` blocks for the broker's answer and throws what it says; `false` sends and returns, failures are
+    ///     counted in `failedCommits` during later polls.
+    ///   - milliseconds: how long a broker that is not ready is asked again, where it is waited for.
+    public func commit(_ offsets: [PartitionOffset], wait: Bool, timeout milliseconds: Int = 5_000) throws(KafkaError) {
         try requireOpen()
         guard !offsets.isEmpty else { return }
-        try PartitionList.with(offsets) { list throws(KafkaError) in
-            let code = rd_kafka_commit(handle.pointer, list, wait ? 0 : 1)
-            if wait { try PartitionList.check(list, "commit offsets") }
-            try check(code, "commit offsets")
+        try handle.retrying(until: Deadline(milliseconds: wait ? milliseconds : 0)) { _ throws(KafkaError) in
+            try PartitionList.with(offsets) { list throws(KafkaError) in
+                let code = rd_kafka_commit(handle.pointer, list, wait ? 0 : 1)
+                if wait { try PartitionList.check(list, "commit offsets") }
+                try check(code, "commit offsets")
+            }
         }
     }
 
@@ -30,17 +34,21 @@ extension KafkaConsumer {
     /// Commits what `store` remembered; nothing new to commit is fine.
     public func commitStored(wait: Bool) throws(KafkaError) {
         try requireOpen()
-        let code = rd_kafka_commit(handle.pointer, nil, wait ? 0 : 1)
-        if code != RD_KAFKA_RESP_ERR__NO_OFFSET { try check(code, "commit offsets") }
+        try handle.retrying(until: Deadline(milliseconds: wait ? 5_000 : 0)) { _ throws(KafkaError) in
+            let code = rd_kafka_commit(handle.pointer, nil, wait ? 0 : 1)
+            if code != RD_KAFKA_RESP_ERR__NO_OFFSET { try check(code, "commit offsets") }
+        }
     }
 
     /// The group's committed offsets and their metadata; `.invalid` where there is none. One request.
     public func committed(_ partitions: [TopicPartition], timeout milliseconds: Int = 5000) throws(KafkaError) -> [PartitionOffset] {
         try requireOpen()
-        return try PartitionList.with(partitions) { list throws(KafkaError) in
-            try check(rd_kafka_committed(handle.pointer, list, Int32(clamping: milliseconds)), "read committed offsets")
-            try PartitionList.check(list, "read committed offsets")
-            return PartitionList.offsets(list)
+        return try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            try PartitionList.with(partitions) { list throws(KafkaError) in
+                try check(rd_kafka_committed(handle.pointer, list, Int32(clamping: remaining)), "read committed offsets")
+                try PartitionList.check(list, "read committed offsets")
+                return PartitionList.offsets(list)
+            }
         }
     }
 
@@ -56,7 +64,7 @@ extension KafkaConsumer {
     /// Every topic with its number of partitions; one request.
     public func topics(timeout milliseconds: Int = 5_000) throws(KafkaError) -> [String: Int] {
         try requireOpen()
-        return try handle.topics(timeout: milliseconds)
+        return try handle.topics(until: Deadline(milliseconds: milliseconds))
     }
 
     /// The partitions that are read now.
@@ -136,14 +144,25 @@ extension KafkaConsumer {
 }
 
 extension ClientHandle {
+    /// Two requests, one after the other. `rd_kafka_query_watermark_offsets` sends both at once and forgets the error of the one that is answered
+    /// first: right after a topic was created it may call the end the beginning.
     func queryWatermarks(_ partition: TopicPartition, timeout milliseconds: Int) throws(KafkaError) -> Watermarks {
-        var low: Int64 = 0
-        var high: Int64 = 0
-        let code = rd_kafka_query_watermark_offsets(
-            pointer, partition.topic, partition.partition, &low, &high, Int32(clamping: milliseconds))
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw KafkaError(code: code, doing: "read the watermarks", topicPartition: partition)
+        let deadline = Deadline(milliseconds: milliseconds)
+        let low = try offset(of: partition, at: PartitionOffset.beginning, until: deadline)
+        return Watermarks(low: low, high: max(low, try offset(of: partition, at: PartitionOffset.end, until: deadline)))
+    }
+
+    /// - Parameter time: `PartitionOffset.beginning` or `.end`, which the protocol takes as times.
+    private func offset(of partition: TopicPartition, at time: Int64, until deadline: Deadline) throws(KafkaError) -> Int64 {
+        try retrying(until: deadline) { remaining throws(KafkaError) in
+            try PartitionList.with([PartitionOffset(partition, time)]) { list throws(KafkaError) in
+                let code = rd_kafka_offsets_for_times(pointer, list, Int32(clamping: remaining))
+                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                    throw KafkaError(code: code, doing: "read the watermarks", topicPartition: partition)
+                }
+                try PartitionList.check(list, "read the watermarks")
+                return PartitionList.offsets(list).first?.offset ?? 0
+            }
         }
-        return Watermarks(low: low, high: high)
     }
 }

@@ -25,6 +25,7 @@ public final class KafkaConsumer {
     private let queue: OpaquePointer
     private let slots: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
     private static let slotCount = 10_000
+    private var prefetch: PrefetchQueue
     private var rebalance: RebalanceHandler?
     private(set) var isClosed = false
     private var isSubscribed = false
@@ -47,13 +48,14 @@ public final class KafkaConsumer {
         self.rebalance = rebalance
         var own = [("bootstrap.servers", settings.bootstrapServers), ("group.id", group)]
         if let instanceID { own.append(("group.instance.id", instanceID)) }
-        handle = try ClientHandle(
-            RD_KAFKA_CONSUMER, settings,
-            properties: [KafkaDefaults.common, KafkaDefaults.consumer, own, Array(settings.properties), Array(properties)]
-        ) { configuration in
+        let all = [
+            KafkaDefaults.common, KafkaDefaults.consumer, PrefetchQueue.properties, own, Array(settings.properties), Array(properties),
+        ]
+        handle = try ClientHandle(RD_KAFKA_CONSUMER, settings, properties: all) { configuration in
             rd_kafka_conf_set_rebalance_cb(configuration, onRebalance)
             rd_kafka_conf_set_offset_commit_cb(configuration, onCommit)
         }
+        prefetch = PrefetchQueue(handle.pointer, properties: all)
         // One queue for records, rebalances and errors.
         rd_kafka_poll_set_consumer(handle.pointer)
         guard let queue = rd_kafka_queue_get_consumer(handle.pointer) else {
@@ -127,6 +129,7 @@ public final class KafkaConsumer {
             count += max(rd_kafka_consume_batch_queue(queue, 0, slots + 1, limit - 1), 0)
         }
         take(max(count, 0), into: &batch)
+        prefetch.took(records: batch.count, bytes: batch.bytes.count)
         if batch.isEmpty {
             rebalanceNow()
             if let error = handle.context.takeError() { throw error }

@@ -29,13 +29,13 @@ enum KafkaDefaults {
         // A killed member's partitions move after 6 s, the least that a broker allows by default.
         ("session.timeout.ms", "6000"),
         ("heartbeat.interval.ms", "1000"),
-        // Long fetch waits save requests on an idle topic but cost latency where a broker answers only when the wait is over.
-        ("fetch.wait.max.ms", "5"),
+        // A broker answers as soon as there is a record, so a long wait costs no latency; idle, it makes two requests a second.
+        ("fetch.wait.max.ms", "500"),
         ("fetch.error.backoff.ms", "100"),
-        // Memory: at most 8 MiB or 30,000 records prefetched, plus one answer of 2 MiB. A full queue is looked at again only about
-        // once a second, so this also bounds the rate of catching up: 30,000 allow about 190,000 records a second, 10,000 only 45,000.
+        // Memory: at most 8 MiB or 20,000 records prefetched, plus one answer of each broker. A record costs librdkafka about 0.5 KB beside its
+        // bytes. `PrefetchQueue` keeps the queue from running dry.
         ("queued.max.messages.kbytes", "8192"),
-        ("queued.min.messages", "30000"),
+        ("queued.min.messages", "20000"),
         ("fetch.max.bytes", "2097152"),
         ("fetch.message.max.bytes", "262144"),
         // Reading a topic must never create it with a broker's default partition count.

@@ -9,7 +9,9 @@ extension KafkaProducer {
     /// Once, before the first transaction: fences off older instances with the same id and finishes what they left.
     public func initTransactions(timeout milliseconds: Int = 30_000) throws(KafkaError) {
         try requireOpen()
-        try check(rd_kafka_init_transactions(handle.pointer, Int32(clamping: milliseconds)), "prepare transactions")
+        try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            try check(rd_kafka_init_transactions(handle.pointer, Int32(clamping: remaining)), "prepare transactions")
+        }
     }
 
     public func beginTransaction() throws(KafkaError) {
@@ -28,17 +30,21 @@ extension KafkaProducer {
             throw KafkaError(code: RD_KAFKA_RESP_ERR__UNKNOWN_GROUP, "The consumer is not in a group, so its offsets cannot be committed.")
         }
         defer { rd_kafka_consumer_group_metadata_destroy(group) }
-        try PartitionList.with(offsets) { list throws(KafkaError) in
-            try check(
-                rd_kafka_send_offsets_to_transaction(handle.pointer, list, group, Int32(clamping: milliseconds)),
-                "add offsets to the transaction")
+        try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            try PartitionList.with(offsets) { list throws(KafkaError) in
+                try check(
+                    rd_kafka_send_offsets_to_transaction(handle.pointer, list, group, Int32(clamping: remaining)),
+                    "add offsets to the transaction")
+            }
         }
     }
 
     /// Delivers what was sent, then commits. After a retryable error call it again, until it says otherwise.
     public func commitTransaction(timeout milliseconds: Int = 30_000) throws(KafkaError) {
         try requireOpen()
-        try check(rd_kafka_commit_transaction(handle.pointer, Int32(clamping: milliseconds)), "commit the transaction")
+        try handle.retrying(until: Deadline(milliseconds: milliseconds)) { remaining throws(KafkaError) in
+            try check(rd_kafka_commit_transaction(handle.pointer, Int32(clamping: remaining)), "commit the transaction")
+        }
         // The commit waits for the deliveries, but not for our own thread to have counted the last of them.
         try tracker.waitUntilEmpty(until: Deadline(milliseconds: 10_000))
     }
@@ -47,7 +53,9 @@ extension KafkaProducer {
     public func abortTransaction(timeout milliseconds: Int = 30_000) throws(KafkaError) {
         try requireOpen()
         let deadline = Deadline(milliseconds: milliseconds)
-        try check(rd_kafka_abort_transaction(handle.pointer, Int32(clamping: milliseconds)), "abort the transaction")
+        try handle.retrying(until: deadline) { remaining throws(KafkaError) in
+            try check(rd_kafka_abort_transaction(handle.pointer, Int32(clamping: remaining)), "abort the transaction")
+        }
         // The abort purges queued records, and their reports must not be taken for failures of the next transaction.
         do throws(KafkaError) {
             try tracker.waitUntilEmpty(until: deadline)

@@ -26,15 +26,16 @@ public final class KafkaProducer: @unchecked Sendable {
 
     /// - Parameters:
     ///   - transactionalID: `transactional.id`, stable per instance; makes this a transactional producer.
+    ///   - defaults: under `settings.properties`: what suits this producer, unless a user has said otherwise.
     ///   - properties: over `settings.properties`, for this producer alone.
     public init(
-        _ settings: KafkaSettings, transactionalID: String? = nil, properties: [String: String] = [:]
+        _ settings: KafkaSettings, transactionalID: String? = nil, defaults: [String: String] = [:], properties: [String: String] = [:]
     ) throws(KafkaError) {
         var own = [("bootstrap.servers", settings.bootstrapServers)]
         if let transactionalID { own += KafkaDefaults.transactional + [("transactional.id", transactionalID)] }
         handle = try ClientHandle(
             RD_KAFKA_PRODUCER, settings,
-            properties: [KafkaDefaults.common, KafkaDefaults.producer, own, Array(settings.properties), Array(properties)]
+            properties: [KafkaDefaults.common, KafkaDefaults.producer, Array(defaults), own, Array(settings.properties), Array(properties)]
         ) { configuration in
             // Reports as events: librdkafka's own flush then leaves them to our thread, and one event brings many records.
             rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR)

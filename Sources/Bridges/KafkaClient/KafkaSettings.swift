@@ -31,4 +31,7 @@ public struct KafkaLogLine: Sendable, Equatable {
     public let message: String
     /// librdkafka's name of the client instance, such as `rdkafka#consumer-1`.
     public let client: String
+
+    /// The facility of this module's own line: a call is tried again, see `ClientHandle.retrying`.
+    public static let retry = "RETRY"
 }

@@ -33,6 +33,14 @@ public enum Clock {
             + "T" + pad(Int(parts.tm_hour), 2) + ":" + pad(Int(parts.tm_min), 2) + ":" + pad(Int(parts.tm_sec), 2) + "." + pad(fraction, 3) + "Z"
     }
 
+    /// Sleeps until `monotonicSeconds` is that late; not at all where it is.
+    public static func sleep(until seconds: Double) {
+        let left = seconds - monotonicSeconds
+        guard left > 0 else { return }
+        var time = timespec(tv_sec: Int(left), tv_nsec: Int((left - left.rounded(.down)) * 1e9))
+        nanosleep(&time, nil)
+    }
+
     /// Sleeps, or returns early when a signal interrupts.
     public static func sleep(milliseconds: Int) {
         guard milliseconds > 0 else { return }

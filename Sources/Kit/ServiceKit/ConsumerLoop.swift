@@ -1,3 +1,4 @@
+import Platform
 import KafkaClient
 import RedisClient
 
@@ -20,6 +21,9 @@ public final class ConsumerLoop {
     /// Seconds between commits: what a crash makes the next owner read again is bounded by this.
     private static let commitInterval = 0.2
     private static let lagInterval = 2.0
+    /// Records of a batch from which on it is worth waiting for more of them, and seconds that a round then takes at least: requests cost a
+    /// broker more than records do, so results that keep coming leave in fewer and larger ones. What comes one by one is not held up.
+    private static let busy = (batch: 16, round: 0.005)
     /// Seconds without a failure after which nothing is said to hold the loop up any more: longer than its longest pause.
     private static let calm = 15.0
 
@@ -111,6 +115,7 @@ public final class ConsumerLoop {
         while !service.life.isStopping {
             service.life.turned()
             try poll(consumer, into: &batch, timeout: Self.pollTimeout)
+            let began = Clock.monotonicSeconds
             #if VYUHA_BROKEN_COMMIT_FIRST
                 // Wrong on purpose, so that `make crash-test` can show that it would notice: offsets first, effects later.
                 note(BatchSpans(batch, from: floors))
@@ -132,6 +137,8 @@ public final class ConsumerLoop {
             }
             if now - lastLag >= Self.lagInterval { measureLag(consumer, now) }
             if counts.isDue(now) { try checkCounts(consumer) }
+            // A full batch has more behind it already.
+            if batch.count >= Self.busy.batch, batch.count < maximum { Clock.sleep(until: began + Self.busy.round) }
         }
         try commit(consumer, wait: true)
         consumer.close()
@@ -466,7 +473,9 @@ extension Service {
         let (log, life) = (log, life)
         settings.log = { line in
             // Level 5 and up is chatter (syslog(3)); while the service starts, waiting for Kafka has a line of its own.
-            guard line.level <= 4, life.obstacle == nil else { return log.debug("Kafka client", ["facility": line.facility, "text": line.message]) }
+            guard line.level <= 4, life.obstacle == nil || line.facility == KafkaLogLine.retry else {
+                return log.debug("Kafka client", ["facility": line.facility, "text": line.message])
+            }
             log.warning("Kafka client", ["facility": line.facility, "text": line.message])
         }
         return settings

@@ -1,4 +1,5 @@
 import KafkaClient
+import Platform
 
 /// The exactly-once half of an outlet: what `deliver()` sends belongs to a transaction, which the consumer's loop commits with the offsets
 /// of the records that it came from. At-least-once, all of this does nothing.
@@ -54,14 +55,15 @@ extension Outlet {
 
     /// Calls again after an error that asks for it, until the service is to stop.
     private func untilAnswered(_ body: () throws(KafkaError) -> Void) throws(KafkaError) {
+        var backoff = Backoff(initial: 50, maximum: 1_000)
         while true {
             service.life.turned()
             do throws(KafkaError) {
                 return try body()
             } catch {
                 guard error.isRetryable, !error.requiresAbort, !error.isFatal, !service.life.isStopping else { throw error }
-                service.log.warning("a transaction waits for Kafka", ["error": "\(error)"])
-                Clock.sleep(milliseconds: 100)
+                if backoff.attempts == 0 { service.log.warning("a transaction waits for Kafka", ["error": "\(error)"]) }
+                Clock.sleep(milliseconds: backoff.next())
             }
         }
     }

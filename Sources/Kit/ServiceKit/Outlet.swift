@@ -21,8 +21,10 @@ public final class Outlet {
         isTransactional = delivery == .exactlyOnce
         let id = isTransactional ? "\(common.useCaseName).\(service.name).\(common.instanceID ?? "")" : nil
         // A record waits for its broker as long as it takes; only a transaction has an end of its own.
+        // A batch is handed over at once and waited for: 0.2 ms is what that takes, and nothing more will come meanwhile.
         producer = try KafkaProducer(
-            service.logging(common.kafka), transactionalID: id, properties: isTransactional ? [:] : ["message.timeout.ms": "0"])
+            service.logging(common.kafka), transactionalID: id, defaults: ["linger.ms": "0.2"],
+            properties: isTransactional ? [:] : ["message.timeout.ms": "0"])
         batch = OutgoingBatch(topics: topics)
     }
 

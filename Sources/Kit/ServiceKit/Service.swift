@@ -185,9 +185,15 @@ public struct CommonSettings: Sendable {
     /// `KAFKA_BOOTSTRAP_SERVERS`, and any librdkafka property as `VYUHA_KAFKA_<PROPERTY>` with underscores for dots.
     public static func kafka(_ reader: inout SettingsReader) -> KafkaSettings {
         let servers = reader.string("KAFKA_BOOTSTRAP_SERVERS", default: "127.0.0.1:9092", "Kafka brokers, host:port separated by commas.")
-        var properties: [String: String] = [:]
-        for (name, value) in reader.kafkaProperties() { properties[name] = value }
-        return KafkaSettings(bootstrapServers: servers, properties: properties)
+        return KafkaSettings(bootstrapServers: servers, properties: reader.kafkaProperties())
+    }
+
+    /// The same, nil where no broker is given.
+    /// - Parameter help: what then happens.
+    public static func optionalKafka(_ reader: inout SettingsReader, _ help: String) -> KafkaSettings? {
+        let servers = reader.optionalString("KAFKA_BOOTSTRAP_SERVERS", "Kafka brokers, host:port separated by commas. " + help)
+        let properties = reader.kafkaProperties()
+        return servers.map { KafkaSettings(bootstrapServers: $0, properties: properties) }
     }
 
     public static func redis(_ reader: inout SettingsReader) -> RedisSettings? {
@@ -198,11 +204,19 @@ public struct CommonSettings: Sendable {
 }
 
 extension SettingsReader {
+    private static let kafkaPrefix = "VYUHA_KAFKA_"
+
     /// librdkafka's properties (CONFIGURATION.md of librdkafka) that the environment passes through.
-    mutating func kafkaProperties() -> [(String, String)] {
-        let prefix = "VYUHA_KAFKA_"
-        return passThrough(prefix: prefix).map { name, value in
-            (String(name.dropFirst(prefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined(), value)
+    mutating func kafkaProperties() -> [String: String] {
+        var properties: [String: String] = [:]
+        for (name, value) in passThrough(prefix: Self.kafkaPrefix) {
+            properties[String(name.dropFirst(Self.kafkaPrefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined()] = value
         }
+        return properties
+    }
+
+    /// The variable that stands for a property of librdkafka.
+    static func variable(ofKafka property: String) -> String {
+        kafkaPrefix + property.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
     }
 }

@@ -1,3 +1,4 @@
+import Platform
 import Alerting
 import AlertStore
 import Contracts

@@ -1,3 +1,4 @@
+import Platform
 import Contracts
 import JSON
 import KafkaClient
@@ -119,10 +120,7 @@ struct ProducerPipeline {
         if let position { try source.resume(at: position) }
         let tail = try isRestart ? readTail(topics) : DeliveredTail(topics: 3)
         // A record waits for its broker as long as it takes; only a stop ends the wait.
-        var properties = ["message.timeout.ms": "0"]
-        // At full speed larger requests count more than the delay of one.
-        if settings.pace == .unlimited { properties["linger.ms"] = "10" }
-        let producer = try KafkaProducer(kafka, properties: properties)
+        let producer = try KafkaProducer(kafka, defaults: ["linger.ms": settings.pace.linger], properties: ["message.timeout.ms": "0"])
         let delivery = Delivery(
             producer, topics: topics, source: source.name, store: store, position: position ?? SourcePosition(), tail: tail,
             service: service, metrics: metrics)

@@ -23,6 +23,16 @@ enum Pace: Sendable, Equatable {
     case rate(Double)
     /// Event time passes this many times faster than wall-clock time.
     case speed(Double)
+
+    /// Milliseconds that a request waits to be filled. A request costs a broker about as much as a hundred records: where there are many
+    /// events, larger requests count more than the delay of one.
+    var linger: String {
+        switch self {
+        case .unlimited: "10"
+        case .rate(let rate) where rate >= 5_000: "5"
+        case .rate, .speed: "1"
+        }
+    }
 }
 
 /// Every setting of the producer.

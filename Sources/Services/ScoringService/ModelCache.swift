@@ -1,5 +1,6 @@
 import Detectors
 import ModelRegistry
+import Platform
 import RedisClient
 import Scoring
 import ServiceKit

@@ -13,6 +13,8 @@ import ServiceKit
             case "detectors": try DetectorBenchmark(Array(arguments.dropFirst())).run()
             case "scorer": try ScorerBenchmark(Array(arguments.dropFirst())).run()
             case "producer": try ProducerBenchmark(Array(arguments.dropFirst())).run()
+            case "drain": try DrainBenchmark(Array(arguments.dropFirst())).run()
+            case "idle": try IdleBenchmark(Array(arguments.dropFirst())).run()
             case "state": try StateBenchmark(Array(arguments.dropFirst())).run()
             case "echo": try EchoServer(Array(arguments.dropFirst())).run()
             case "--version": print("benchmarks \(vyuhaVersion)")
@@ -37,6 +39,8 @@ import ServiceKit
                benchmarks scorer [options]  the scoring service, topic to topic
                benchmarks producer [options]   events per CPU second of the producer, simulated and from files
                benchmarks state [options]   snapshot and restore of the state of 100,000 entities
+               benchmarks drain [options]   services that work through a backlog on KAFKA_BOOTSTRAP_SERVERS, and their memory
+               benchmarks idle [options]    what services cost that wait for records
                benchmarks echo --port N     the bare HTTP server, for comparison
                benchmarks api --help        every option
         """

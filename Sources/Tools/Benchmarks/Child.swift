@@ -16,7 +16,7 @@ final class Child {
         self.name = name
         self.log = log
         let command = (cpu.map { ["taskset", "-c", "\($0)"] } ?? []) + arguments
-        var values = SettingsReader.processEnvironment()
+        var values = ChildEnvironment()
         for (name, value) in environment { values[name] = value }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -25,7 +25,7 @@ final class Child {
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         let code = withCStrings(command) { arguments in
-            withCStrings(values.map { "\($0.key)=\($0.value)" }) { environment in
+            withCStrings(values.variables.map { "\($0.key)=\($0.value)" }) { environment in
                 posix_spawnp(&pid, command[0], &actions, nil, arguments, environment)
             }
         }

@@ -5,20 +5,26 @@ import ServiceKit
 import UseCases
 
 extension SettingsReader {
-    /// The broker, or nil where none is given; properties are passed through as for every service.
-    mutating func optionalKafka(_ help: String) -> KafkaSettings? {
-        let servers = optionalString("KAFKA_BOOTSTRAP_SERVERS", "Kafka brokers, host:port separated by commas. " + help)
-        // A reader of its own, so that the property list is defined in one place and shown once.
-        var environment = SettingsReader(arguments: [], environment: Self.processEnvironment())
-        let properties = CommonSettings.kafka(&environment).properties
-        return servers.map { KafkaSettings(bootstrapServers: $0, properties: properties) }
-    }
+    /// The broker; properties are passed through as for every service.
+    mutating func kafka() -> KafkaSettings { CommonSettings.kafka(&self).sayingRetries }
+
+    /// The broker, or nil where none is given.
+    mutating func optionalKafka(_ help: String) -> KafkaSettings? { CommonSettings.optionalKafka(&self, help)?.sayingRetries }
 
     /// The Redis, or nil where none is given.
     mutating func optionalRedis(_ help: String) -> (url: String, settings: RedisSettings)? {
         value("REDIS_URL", default: nil, secret: true, "redis://[user[:password]@]host[:port][/database]. " + help) {
             ($0, try RedisSettings(url: $0))
         }
+    }
+}
+
+extension KafkaSettings {
+    /// Of the client's words, a command says only what it waits for.
+    fileprivate var sayingRetries: KafkaSettings {
+        var settings = self
+        settings.log = { if $0.facility == KafkaLogLine.retry { Service.standardError("vyuhactl: \($0.message)\n") } }
+        return settings
     }
 }
 

@@ -91,7 +91,7 @@ private struct ResetSettings {
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
-        kafka = CommonSettings.kafka(&reader)
+        kafka = reader.kafka()
         let redis = CommonSettings.redis(&reader)
         isSure = reader.toggle("--yes", "Do not ask.")
         guard let useCase, let redis else { return nil }

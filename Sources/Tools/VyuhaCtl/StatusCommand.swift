@@ -21,7 +21,7 @@ enum StatusCommand {
     private static func look(_ settings: StatusSettings) throws -> SuiteStatus {
         let facts = settings.facts
         let admin = try KafkaAdmin(settings.kafka)
-        let existing = try admin.topics(timeout: 10_000)
+        let existing = try admin.topics(expecting: facts.topics.all)
         let redis = RedisClient(settings.redis)
 
         func ends() throws -> [String: Int64] {
@@ -64,7 +64,7 @@ private struct StatusSettings {
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
-        kafka = CommonSettings.kafka(&reader)
+        kafka = reader.kafka()
         let redis = CommonSettings.redis(&reader)
         isJSON = reader.toggle("--json", "Print JSON for programs.")
         guard let useCase, let redis else { return nil }

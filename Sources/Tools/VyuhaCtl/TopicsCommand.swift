@@ -28,7 +28,7 @@ enum TopicsCommand {
 
     private static func list(_ settings: TopicsSettings) throws {
         let admin = try KafkaAdmin(settings.kafka)
-        let existing = try admin.topics(timeout: 10_000)
+        let existing = try admin.topics(expecting: settings.facts.topics.all)
         var table = TextTable(["topic", "partitions", "records"])
         for topic in settings.facts.topics.all {
             guard let partitions = existing[topic] else {
@@ -50,7 +50,7 @@ private struct TopicsSettings {
 
     init?(_ reader: inout SettingsReader, isCreate: Bool) {
         let useCase = reader.useCase()
-        kafka = CommonSettings.kafka(&reader)
+        kafka = reader.kafka()
         var asked: Int?
         var replication = -1
         if isCreate {

@@ -9,7 +9,7 @@ struct Cluster {
 
     init(_ topics: (name: String, partitions: Int)...) throws {
         broker = try EmbeddedBroker(topics: topics.map { TopicSpec(name: $0.name, partitions: $0.partitions) })
-        settings = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        settings = broker.settings
     }
 
     /// A consumer that reads partitions 0..<partitions of a topic from its beginning.

@@ -11,7 +11,7 @@ import Testing
     @Test("a batch that fails for a while is handled again, nothing is lost, and what was handled is committed at the end")
     func retriesAndCommits() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 4)])
-        let settings = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let settings = broker.settings
         let producer = try KafkaProducer(settings)
         var batch = OutgoingBatch(topics: ["t"])
         for number in 0..<1_000 {
@@ -56,7 +56,7 @@ import Testing
     @Test("the state of partitions is stored one at a time, in turn, and whatever leaves is stored when it leaves")
     func storesInTurn() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 4)])
-        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let producer = try KafkaProducer(broker.settings)
         let (common, service) = try Self.service(broker)
         let owner = TurnOwner()
         let done = Mutex(false)
@@ -78,7 +78,7 @@ import Testing
         #expect(withDeadline(60) { done.withLock { $0 } })
         let stored = owner.stored.withLock { $0 }
         // The last words of each partition cover all of it.
-        let admin = try KafkaAdmin(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let admin = try KafkaAdmin(broker.settings)
         for place in try admin.committed(group: "g", (0..<4).map { TopicPartition("t", $0) }, timeout: 5_000) {
             #expect(stored.last { $0.partition == place.topicPartition.partition }?.offset == place.offset)
         }
@@ -104,7 +104,7 @@ import Testing
     func permanentError() throws {
         struct Broken: Error {}
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1)])
-        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let producer = try KafkaProducer(broker.settings)
         var batch = OutgoingBatch(topics: ["t"])
         batch.append(topic: 0, partition: 0, key: nil, value: [1])
         try producer.send(batch)
@@ -119,7 +119,8 @@ import Testing
         var reader = SettingsReader(
             arguments: [],
             environment: [
-                "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": try redis ?? "redis://127.0.0.1:\(freePort())",
+                "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                "REDIS_URL": try redis ?? "redis://127.0.0.1:\(freePort())",
                 "VYUHA_INSTANCE_ID": instance ?? "",
             ])
         let common = try #require(CommonSettings(&reader, useCaseName: "u", defaultPort: 0))

@@ -50,7 +50,7 @@ import Testing
     }
 
     private static func send(_ broker: EmbeddedBroker, _ values: [[UInt8]], partitions: Int32) throws {
-        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let producer = try KafkaProducer(broker.settings)
         var batch = OutgoingBatch(topics: ["t"])
         for (index, value) in values.enumerated() { batch.append(topic: 0, partition: Int32(index) % partitions, key: nil, value: value) }
         try producer.send(batch)
@@ -58,7 +58,7 @@ import Testing
     }
 
     private static func committed(_ broker: EmbeddedBroker, partitions: Int32) throws -> [Int64] {
-        let admin = try KafkaAdmin(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let admin = try KafkaAdmin(broker.settings)
         return try admin.committed(group: "g", (0..<partitions).map { TopicPartition("t", $0) }, timeout: 5_000).map(\.offset)
     }
 
@@ -77,7 +77,7 @@ import Testing
         #expect((4...6).contains(tries.load(ordering: .relaxed)))
         #expect(try Self.committed(broker, partitions: 2) == [100, 100])
 
-        let reader = try KafkaConsumer(KafkaSettings(bootstrapServers: broker.bootstrapServers), group: "reader")
+        let reader = try KafkaConsumer(broker.settings, group: "reader")
         try reader.assign((0..<2).map { PartitionOffset(TopicPartition("dead", $0), PartitionOffset.beginning) })
         var letters = RecordBatch()
         #expect(try withDeadline(10) { try reader.poll(into: &letters, timeout: 50) > 0 })
@@ -103,7 +103,7 @@ import Testing
         #expect(run.stop() == nil)
         // The mock cluster does not store the offsets of a transaction.
         if delivery == .atLeastOnce { #expect(try Self.committed(broker, partitions: 1) == [3]) }
-        let reader = try KafkaConsumer(KafkaSettings(bootstrapServers: broker.bootstrapServers), group: "reader")
+        let reader = try KafkaConsumer(broker.settings, group: "reader")
         try reader.assign([PartitionOffset(TopicPartition("dead", 0), PartitionOffset.beginning)])
         var letters = RecordBatch()
         #expect(try withDeadline(10) { try reader.poll(into: &letters, timeout: 50) > 0 })
@@ -121,7 +121,7 @@ import Testing
     @Test("records that retention deleted before they were read are counted, and reading goes on with the oldest that is left")
     func retention() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1), TopicSpec(name: "dead", partitions: 1)])
-        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let kafka = broker.settings
         // The mock cluster keeps about 5 MB of a partition.
         try Self.send(broker, (0..<200).map { Array("\($0) ".utf8) + [UInt8](repeating: 120, count: 100_000) }, partitions: 1)
         let partition = TopicPartition("t", 0)

@@ -29,7 +29,8 @@ import Testing
     func transactions() throws {
         let broker = try EmbeddedBroker(topics: [TopicSpec(name: "t", partitions: 1)])
         var reader = SettingsReader(
-            arguments: [], environment: ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_INSTANCE_ID": "p-1"])
+            arguments: [],
+            environment: ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2", "VYUHA_INSTANCE_ID": "p-1"])
         let common = try #require(CommonSettings(&reader, useCaseName: "u", defaultPort: 0))
         let service = Service(
             name: "test", log: Logger(service: "test", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())

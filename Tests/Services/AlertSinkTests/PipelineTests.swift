@@ -27,7 +27,8 @@ struct PipelineTests {
         var reader = SettingsReader(
             arguments: [],
             environment: [
-                "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url,
+                "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                "REDIS_URL": redis.url,
                 "VYUHA_WEBHOOK_URL": server.url, "VYUHA_INSTANCE_ID": "sink-1",
             ])
         let settings = AlertSinkSettings(&reader)
@@ -36,7 +37,7 @@ struct PipelineTests {
         let (ready, life) = (try #require(settings), Lifecycle())
         let service = Service(name: "alert-sink", log: quiet, metrics: Metrics(), life: life)
 
-        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let kafka = broker.settings
         try produce(kafka, topics)
         let ended = Mutex<Result<Void, any Error>?>(nil)
         Threads.start("pipeline") {

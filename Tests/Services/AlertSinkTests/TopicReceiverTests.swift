@@ -15,7 +15,7 @@ struct TopicReceiverTests {
 
     init() throws {
         broker = try EmbeddedBroker(topics: [TopicSpec(name: "uc.alerts", partitions: 4)])
-        settings = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        settings = broker.settings
     }
 
     private static func entry(_ id: String, partition: Int32 = 2) -> OutboxEntry {

@@ -22,7 +22,7 @@ struct PipelineTests {
     private func settings(
         _ useCase: String, _ broker: EmbeddedBroker, redis: RedisServer?, source: SourceChoice? = nil, limit: Int64? = nil
     ) throws -> ProducerSettings {
-        var environment = ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers]
+        var environment = ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2"]
         environment["REDIS_URL"] = redis?.url
         var reader = SettingsReader(arguments: [], environment: environment)
         let common = try #require(CommonSettings(&reader, useCaseName: useCase, defaultPort: 0))

@@ -31,7 +31,7 @@ struct PushTests {
             url = "http://127.0.0.1:\(push.port)/events"
             let service = Service(name: "producer", log: Logger(service: "producer", level: .error, format: .text), metrics: Metrics(), life: life)
             let producer = try KafkaProducer(
-                KafkaSettings(bootstrapServers: broker.bootstrapServers),
+                broker.settings,
                 properties: ["message.timeout.ms": "0", "queue.buffering.max.messages": "50"])
             let pipeline = try PushPipeline(
                 push, schema: Sample.battlefield(), topics: Topics(useCase: "pumps"), service: service,

@@ -81,7 +81,7 @@ struct Seen: Equatable {
 
 /// Everything that is on these topics now, in order of partition and offset.
 func everything(on topics: [String], of broker: EmbeddedBroker) throws -> [Seen] {
-    let settings = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+    let settings = broker.settings
     let admin = try KafkaAdmin(settings)
     let consumer = try KafkaConsumer(settings, group: "test-" + UUID().uuidString)
     defer { consumer.close() }

@@ -43,7 +43,7 @@ import UseCases
         let useCase = try UseCase.parse(Self.definition, file: "/tmp/usecase.yaml")
         let topics = Topics(useCase: "watched")
         let broker = try EmbeddedBroker(topics: [topics.labels, topics.scores].map { TopicSpec(name: $0, partitions: 2) })
-        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let kafka = broker.settings
         let service = Service(
             name: "scoring-service", log: Logger(service: "scoring-service", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
         defer { service.life.stop() }

@@ -48,7 +48,7 @@ import Testing
             "{ \(command); } | { \(limit)exec \"$0\" --use-case \"$1\" \(flag) -; }", try executable(named: "producer"), folder.path,
         ]
         process.environment = ProcessInfo.processInfo.environment.merging([
-            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2", "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
         ]) { $1 }
         let pipe = Pipe()
         process.standardError = pipe
@@ -58,7 +58,7 @@ import Testing
         let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         let tail = try TopicTail(broker.bootstrapServers, topics: ["bad.events", "bad.dead-letter"], partitions: 1)
-        let consumer = try KafkaConsumer(KafkaSettings(bootstrapServers: broker.bootstrapServers), group: "count")
+        let consumer = try KafkaConsumer(broker.settings, group: "count")
         defer { consumer.close() }
         let total = try ["bad.events", "bad.dead-letter"].reduce(0) { try $0 + Int(consumer.watermarks(TopicPartition($1, 0), cached: false).high) }
         #expect(

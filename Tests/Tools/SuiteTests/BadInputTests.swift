@@ -41,7 +41,8 @@ import Testing
         let processor = try ServiceProcess(
             "stream-processor",
             environment: [
-                "VYUHA_USE_CASE": useCase("battlefield"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url,
+                "VYUHA_USE_CASE": useCase("battlefield"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                "REDIS_URL": redis.url,
                 "VYUHA_PORT": "0",
             ])
         var batch = OutgoingBatch(topics: [topics.events])

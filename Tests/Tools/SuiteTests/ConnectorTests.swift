@@ -50,7 +50,8 @@ import Testing
             producer = try ServiceProcess(
                 "producer", ["--use-case", folder.path] + arguments + more,
                 environment: [
-                    "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url, "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
+                    "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2", "REDIS_URL": redis.url,
+                    "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
                 ])
         }
 

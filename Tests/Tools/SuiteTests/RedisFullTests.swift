@@ -51,7 +51,7 @@ import Testing
             client = RedisClient(try RedisSettings(url: redis.url))
             let topics = ["events", "labels", "features", "scores", "anomalies", "alerts", "dead-letter"].map { "pumps.\($0)" }
             broker = try EmbeddedBroker(topics: topics.map { TopicSpec(name: $0, partitions: 2) })
-            producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+            producer = try KafkaProducer(broker.settings)
             tail = try TopicTail(broker.bootstrapServers, topics: ["pumps.scores", "pumps.alerts", "pumps.dead-letter"], partitions: 2)
             http = try HTTPClient()
             let (status, output) = try ServiceProcess.run(
@@ -68,7 +68,8 @@ import Testing
                 let process = try ServiceProcess(
                     name,
                     environment: [
-                        "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url,
+                        "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                        "REDIS_URL": redis.url,
                         "VYUHA_HOST": "127.0.0.1", "VYUHA_PORT": "\(port)",
                     ])
                 processes[name] = (process, port)

@@ -232,7 +232,8 @@ import Testing
         let processor = try ServiceProcess(
             "stream-processor",
             environment: [
-                "VYUHA_USE_CASE": useCase("nyc-taxi"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": api.redis.url,
+                "VYUHA_USE_CASE": useCase("nyc-taxi"), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                "REDIS_URL": api.redis.url,
                 "VYUHA_PORT": "0",
             ])
         var trips: [String] = []
@@ -244,7 +245,7 @@ import Testing
             ]
             trips.append(Self.trip(changes))
         }
-        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let producer = try KafkaProducer(broker.settings)
         var batch = OutgoingBatch(topics: [topics.events])
         for (index, trip) in trips.enumerated() {
             batch.append(topic: 0, partition: Int32(index % 2), key: Array("\(1 + index)".utf8), value: Array(trip.utf8))

@@ -19,7 +19,8 @@ final class TopicTail {
     private(set) var records: [Record] = []
 
     init(_ bootstrapServers: String, topics: [String], partitions: Int) throws {
-        consumer = try KafkaConsumer(KafkaSettings(bootstrapServers: bootstrapServers), group: "test-tail")
+        consumer = try KafkaConsumer(
+            KafkaSettings(bootstrapServers: bootstrapServers, properties: EmbeddedBroker.clientProperties), group: "test-tail")
         try consumer.assign(
             topics.flatMap { topic in (0..<partitions).map { PartitionOffset(TopicPartition(topic, Int32($0)), PartitionOffset.beginning) } })
     }

@@ -18,7 +18,7 @@ struct ObserverTests {
             baseline: (path: "meta.pulse", field: "pulse", direction: .up))
         let broker = try EmbeddedBroker(topics: facts.topicSpecs)
         defer { broker.close() }
-        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let kafka = broker.settings
         let folder = try TemporaryFolder()
         defer { folder.remove() }
 

@@ -21,4 +21,6 @@ fi
 .build/release/benchmarks scorer --json .build/bench-scorer.json
 .build/release/benchmarks producer --json .build/bench-producer.json
 .build/release/benchmarks state
+services/scripts/lib/with-broker.sh drain --filter services/scripts/bench/fetch-limit.py .build/release/benchmarks drain
+.build/release/benchmarks idle
 exec .build/release/benchmarks api "${peers[@]}" "$@"

@@ -1,3 +1,4 @@
+import Platform
 import Contracts
 import Features
 import HTTPClient

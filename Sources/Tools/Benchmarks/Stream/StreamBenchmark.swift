@@ -67,7 +67,7 @@ struct StreamBenchmark {
         defer { redis.stop() }
         var events = SensorEvents(sensors: settings.sensors, perSecond: Double(settings.sensors) / 3)
         let producer = try KafkaProducer(
-            KafkaSettings(bootstrapServers: broker.bootstrapServers),
+            broker.settings,
             // The embedded broker answers a fetch with one batch of each partition, where Kafka fills the answer up: what a busy producer
             // sends in 20 ms makes answers as large as Kafka's.
             properties: ["queue.buffering.max.messages": "200000", "linger.ms": "20"])
@@ -80,6 +80,7 @@ struct StreamBenchmark {
                 "VYUHA_USE_CASE": useCase.folder, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": "redis://127.0.0.1:\(redisPort)",
                 "VYUHA_HOST": "127.0.0.1",
                 "VYUHA_PORT": "\(port)", "VYUHA_LOG_FORMAT": "text", "VYUHA_KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range",
+                "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
             ], log: ".build/bench-stream-processor.log")
         defer { service.stop() }
         let client = try HTTPClient()

@@ -118,7 +118,7 @@ final class CrashTest {
             return (nil, given)
         }
         let broker = try EmbeddedBroker(topics: topics)
-        return (broker, KafkaSettings(bootstrapServers: broker.bootstrapServers, properties: ["fetch.wait.max.ms": "2"]))
+        return (broker, broker.settings)
     }
 
     private func train(_ plan: ServicePlan, _ folder: TemporaryFolder) throws {
@@ -131,7 +131,7 @@ final class CrashTest {
     private func runToEnd(_ name: String, _ arguments: [String], _ plan: ServicePlan) throws {
         let log = plan.logs.map { "\($0)/\(name)-training.log" }
         let pid = try ChildProcess.spawn(
-            ChildCommand(executable: try Executables.sibling(name), arguments: arguments, environment: plan.environment, log: log))
+            ChildCommand(executable: try Executables.sibling(name), arguments: arguments, environment: plan.environment.variables, log: log))
         while true {
             if let exit = ChildProcess.reap(pid) {
                 guard exit.code == 0 else { throw CommandError("\(name) \(arguments.joined(separator: " ")) ended \(exit.words).") }
@@ -157,7 +157,7 @@ final class CrashTest {
         // As many entities as events a second: event time then runs in step with the clock.
         return ChildCommand(
             executable: try Executables.sibling("producer"),
-            arguments: ["--rate", number, "--entities", number, "--seed", "\(settings.seed)"], environment: environment,
+            arguments: ["--rate", number, "--entities", number, "--seed", "\(settings.seed)"], environment: environment.variables,
             log: plan.logs.map { "\($0)/producer.log" })
     }
 

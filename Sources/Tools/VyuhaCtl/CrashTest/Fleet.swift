@@ -65,7 +65,7 @@ final class Fleet {
         if let relay { environment["REDIS_URL"] = "redis://127.0.0.1:\(relay.port)" }
         if isStatic { environment["VYUHA_INSTANCE_ID"] = "\(service)-\(number)" }
         let command = ChildCommand(
-            executable: try Executables.sibling(service), environment: environment,
+            executable: try Executables.sibling(service), environment: environment.variables,
             log: plan.logs.map { "\($0)/\(plan.facts.name)-\(service)-\(number).log" })
         let pid = try ChildProcess.spawn(command)
         watcher.watch(pid)

@@ -140,7 +140,7 @@ final class Observer: Sendable {
                 switch start {
                 case .beginning: offsets.append(PartitionOffset(place, PartitionOffset.beginning))
                 // The number, not "the end": that would be looked up only when the first fetch goes out.
-                case .now: offsets.append(PartitionOffset(place, try consumer.watermarks(place, cached: false).high))
+                case .now: offsets.append(PartitionOffset(place, try consumer.watermarks(place, cached: false, timeout: 20_000).high))
                 }
             }
         }

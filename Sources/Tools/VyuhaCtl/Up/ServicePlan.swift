@@ -18,8 +18,8 @@ struct ServicePlan {
     let logs: String?
 
     /// What every child is given on top of this process's own environment.
-    var environment: [String: String] {
-        var result = SettingsReader.processEnvironment()
+    var environment: ChildEnvironment {
+        var result = ChildEnvironment()
         // One port for all cannot be meant.
         result["VYUHA_PORT"] = nil
         result["VYUHA_INSTANCE_ID"] = nil
@@ -27,11 +27,11 @@ struct ServicePlan {
         result["KAFKA_BOOTSTRAP_SERVERS"] = kafka
         result["REDIS_URL"] = redis
         if isEmbedded {
-            // Its takeover after a crash is incomplete with the cooperative protocol, and an idle fetch waits out its time.
-            result["VYUHA_KAFKA_PARTITION_ASSIGNMENT_STRATEGY"] = "range"
-            result["VYUHA_KAFKA_FETCH_WAIT_MAX_MS"] = "2"
+            result.use(embeddedBroker: kafka)
+            // Its takeover after a crash is incomplete with the cooperative protocol.
+            result.setDefault(kafka: "partition.assignment.strategy", "range")
             // Fewer and larger batches, which cost it more than records do.
-            if rate >= 2_000, result["VYUHA_KAFKA_LINGER_MS"] == nil { result["VYUHA_KAFKA_LINGER_MS"] = "5" }
+            if rate >= 2_000 { result.setDefault(kafka: "linger.ms", "5") }
         }
         return result
     }
@@ -61,7 +61,7 @@ struct ServicePlan {
         // Static membership: a service that was killed and is back takes its partitions again without waiting for its old session to end.
         environment["VYUHA_INSTANCE_ID"] = name + "-1"
         let command = ChildCommand(
-            executable: try Executables.sibling(name), arguments: arguments, environment: environment,
+            executable: try Executables.sibling(name), arguments: arguments, environment: environment.variables,
             log: logs.map { $0 + "/" + name + ".log" })
         return ServiceSpec(name: name, command: command, readyURL: "http://127.0.0.1:\(port)/ready")
     }

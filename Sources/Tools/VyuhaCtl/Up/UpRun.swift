@@ -103,7 +103,7 @@ final class UpRun {
         } else {
             let broker = try EmbeddedBroker(topics: facts.topicSpecs)
             self.broker = broker
-            kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+            kafka = broker.settings
             say("Broker: embedded in this process, \(broker.bootstrapServers), \(facts.partitions) partitions a topic.")
         }
         if let given = settings.redis {
@@ -150,7 +150,7 @@ final class UpRun {
 
     /// Runs a program of the suite to its end, its progress on our standard error.
     private func runToEnd(_ program: String, _ arguments: [String]) throws {
-        let command = ChildCommand(executable: try Executables.sibling(program), arguments: arguments, environment: plan.environment)
+        let command = ChildCommand(executable: try Executables.sibling(program), arguments: arguments, environment: plan.environment.variables)
         let pid = try ChildProcess.spawn(command)
         watcher?.watch(pid)
         var isAsked = false
