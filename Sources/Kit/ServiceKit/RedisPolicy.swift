@@ -1,3 +1,4 @@
+import Platform
 import RedisClient
 
 /// Whether Redis may throw away what services keep in it.
