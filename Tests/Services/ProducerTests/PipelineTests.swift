@@ -51,7 +51,7 @@ struct PipelineTests {
     func positionGone() throws {
         let broker = try makeBroker("battlefield")
         let redis = try RedisServer(appendOnly: false)
-        let kafka = KafkaSettings(bootstrapServers: broker.bootstrapServers)
+        let kafka = broker.settings
         func knows(_ source: String) throws -> Bool {
             try DeliveredTail.hasRecords(of: source, on: "battlefield.events", kafka: kafka, group: "battlefield.producer", service: service)
         }

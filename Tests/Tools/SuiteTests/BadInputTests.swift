@@ -103,9 +103,10 @@ import Testing
         let processor = try ServiceProcess(
             "stream-processor",
             environment: [
-                "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "REDIS_URL": redis.url, "VYUHA_PORT": "0",
+                "VYUHA_USE_CASE": folder.path, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2",
+                "REDIS_URL": redis.url, "VYUHA_PORT": "0",
             ])
-        let producer = try KafkaProducer(KafkaSettings(bootstrapServers: broker.bootstrapServers))
+        let producer = try KafkaProducer(broker.settings)
         var batch = OutgoingBatch(topics: [topics.events])
         func add(_ key: String?, id: [UInt8]?) {
             batch.append(topic: 0, partition: 0, key: key.map(Self.text), value: Self.text(#"{"pump":"p1","at":1796087640000,"x":1}"#))
