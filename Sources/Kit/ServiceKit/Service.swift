@@ -144,7 +144,8 @@ extension ServiceSettings {
 /// Settings that every service has.
 public struct CommonSettings: Sendable {
     public let useCaseName: String
-    public let kafka: KafkaSettings
+    /// The brokers; a service that reads from others changes them in its copy.
+    public var kafka: KafkaSettings
     public let redis: RedisSettings
     public let adminAddress: (host: String, port: Int)
     public let instanceID: String?
@@ -190,6 +191,11 @@ public struct CommonSettings: Sendable {
         return KafkaSettings(bootstrapServers: servers, properties: properties)
     }
 
+    /// librdkafka's properties for brokers that a service only reads from: `VYUHA_SOURCE_KAFKA_<PROPERTY>`, also as `…_FILE`.
+    public static func kafkaSource(_ reader: inout SettingsReader) -> [String: String] {
+        Dictionary(reader.kafkaProperties("VYUHA_SOURCE_KAFKA_")) { $1 }
+    }
+
     public static func redis(_ reader: inout SettingsReader) -> RedisSettings? {
         reader.value("REDIS_URL", default: "redis://127.0.0.1:6379", secret: true, "redis://[user[:password]@]host[:port][/database]") {
             try RedisSettings(url: $0)
@@ -199,8 +205,7 @@ public struct CommonSettings: Sendable {
 
 extension SettingsReader {
     /// librdkafka's properties (CONFIGURATION.md of librdkafka) that the environment passes through.
-    mutating func kafkaProperties() -> [(String, String)] {
-        let prefix = "VYUHA_KAFKA_"
+    mutating func kafkaProperties(_ prefix: String = "VYUHA_KAFKA_") -> [(String, String)] {
         return passThrough(prefix: prefix).map { name, value in
             (String(name.dropFirst(prefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined(), value)
         }
