@@ -56,7 +56,7 @@ let c: [Target] = [
 
 let core: [Target] = [
     Layer.core.library("Text"),
-    Layer.core.library("JSON", ["CSimdJSON"]),
+    Layer.core.library("JSON", ["CSimdJSON", "Text"]),
     Layer.core.library("Contracts", ["JSON"]),
     Layer.core.library("Features", ["Contracts", "JSON", "Text"]),
     Layer.core.library("Detectors", ["JSON", "Text"]),
@@ -70,10 +70,10 @@ let bridges: [Target] = [
     Layer.bridges.library("KafkaClient", ["CRDKafka", "Platform"]),
     Layer.bridges.library("RedisClient", ["CHiredis"]),
     Layer.bridges.library("HTTPClient", ["CCurl"]),
-    Layer.bridges.library("PostgresClient", ["CPQ"]),
+    Layer.bridges.library("PostgresClient", ["CPQ", "JSON"]),
     Layer.bridges.library("HTTPServer", ["CMicroHTTPD", "Text"]),
     Layer.bridges.library("YAMLReader", ["CYAML", "Text"]),
-    Layer.bridges.library("CSVReader", ["CZlib"]),
+    Layer.bridges.library("CSVReader", ["CZlib", "Text"]),
     Layer.bridges.library("Compression", ["CZlib"]),
 ]
 
@@ -94,8 +94,8 @@ let services: [Target] = [
     Layer.services.executable(
         "Producer",
         [
-            "UseCases", "Features", "Simulation", "Quality", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient", "KafkaClient", "RedisClient",
-            "ServiceKit", "Contracts", "JSON", "Platform", "Text",
+            "UseCases", "Features", "Simulation", "Quality", "Compression", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient",
+            "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Platform", "Text",
         ]),
     Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),

@@ -1,6 +1,7 @@
 import Glibc
+import Text
 
-/// Bytes of a file, a pipe or an array, decoded when they are gzip. One thread.
+/// Bytes of a file, a pipe or an array, expanded when they are gzip, as UTF-8 where they are said to be of another encoding. One thread.
 struct ByteSource: ~Copyable {
     private enum Origin {
         case descriptor(Int32, closing: Bool)
@@ -17,17 +18,33 @@ struct ByteSource: ~Copyable {
     private var isBetweenMembers = false
     private var isAtEnd = false
     private var damage: Failure?
+    private let encoding: TextEncoding
+    /// The file may still grow.
+    var follows = false
+    private var decoder: TextDecoder
+    /// Decoded text that has not been given yet.
+    private var decoded: [UInt8] = []
+    private var decodedStart = 0
+    private var isDecoded = false
+    /// Asked while a pipe has nothing: false ends it.
+    private let shouldWait: (() -> Bool)?
     /// The file's size on disk, where it has one.
     let totalBytes: Int64?
 
-    init(descriptor: Int32, closing: Bool) {
+    init(descriptor: Int32, closing: Bool, encoding: TextEncoding = .utf8, shouldWait: (() -> Bool)? = nil) {
         origin = .descriptor(descriptor, closing: closing)
+        self.encoding = encoding
+        decoder = TextDecoder(encoding)
+        self.shouldWait = shouldWait
         var status = stat()
         totalBytes = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int64(status.st_size) : nil
     }
 
-    init(bytes: [UInt8]) {
+    init(bytes: [UInt8], encoding: TextEncoding = .utf8) {
         origin = .memory(bytes)
+        self.encoding = encoding
+        decoder = TextDecoder(encoding)
+        shouldWait = nil
         totalBytes = Int64(bytes.count)
     }
 
@@ -57,10 +74,35 @@ struct ByteSource: ~Copyable {
         isBetweenMembers = false
         isAtEnd = false
         damage = nil
+        decoder = TextDecoder(encoding)
+        decoded.removeAll()
+        decodedStart = 0
+        isDecoded = false
     }
 
-    /// Up to `output.count` decoded bytes; 0 at the end.
+    /// Up to `output.count` bytes of UTF-8; 0 at the end.
     mutating func read(into output: UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int {
+        guard encoding != .utf8 else { return try readRaw(into: output) }
+        while decodedStart == decoded.count {
+            decoded.removeAll(keepingCapacity: true)
+            decodedStart = 0
+            var raw = [UInt8](repeating: 0, count: max(1, output.count / TextDecoder.growth))
+            let count = try raw.withUnsafeMutableBufferPointer { buffer throws(Failure) in try readRaw(into: buffer) }
+            if count == 0 {
+                // Half a character at the end of a file that grows may still become a whole one.
+                if !isDecoded, !follows { decoder.finish(into: &decoded) }
+                isDecoded = true
+                if decoded.isEmpty { return 0 }
+            }
+            decoder.append(raw[..<count], to: &decoded)
+        }
+        let count = min(output.count, decoded.count - decodedStart)
+        for index in 0..<count { output[index] = decoded[decodedStart + index] }
+        decodedStart += count
+        return count
+    }
+
+    private mutating func readRaw(into output: UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int {
         guard !isAtEnd, !output.isEmpty else { return 0 }
         let isFirst = position == 0
         if inflater == nil {
@@ -140,6 +182,7 @@ struct ByteSource: ~Copyable {
             return count
         case .descriptor(let descriptor, _):
             while true {
+                if let shouldWait, !Self.hasInput(descriptor, while: shouldWait) { return 0 }
                 let count = Glibc.read(descriptor, output.baseAddress, output.count)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { throw Failure(message: "The file cannot be read: \(String(cString: strerror(errno))).") }
@@ -147,6 +190,15 @@ struct ByteSource: ~Copyable {
                 return count
             }
         }
+    }
+
+    /// Waits for a pipe, so that a caller who does not want to wait any more is heard; false when it does not.
+    private static func hasInput(_ descriptor: Int32, while shouldWait: () -> Bool) -> Bool {
+        while shouldWait() {
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&waiting, 1, 100) != 0 { return true }
+        }
+        return false
     }
 
     private static let inputBytes = 64 << 10

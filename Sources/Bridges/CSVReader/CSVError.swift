@@ -1,3 +1,5 @@
+import Text
+
 /// Why a file cannot be read on: `file:line: sentence`.
 public struct CSVError: Error, Sendable, Equatable, CustomStringConvertible {
     public let file: String
@@ -29,6 +31,8 @@ public enum CSVRowStatus: Sendable, Equatable {
     case unterminatedQuote
     /// A NUL byte, which no text has.
     case binary
+    /// The byte of the row, counted from 1, that is not UTF-8. The fields hold what is there.
+    case notUTF8(byte: Int)
 
     /// What is wrong, for a person; nil when nothing is.
     public var sentence: String? {
@@ -38,11 +42,12 @@ public enum CSVRowStatus: Sendable, Equatable {
         case .tooLong(let limit): "The row is longer than \(limit) bytes."
         case .unterminatedQuote: "A quote opens in this line and is never closed."
         case .binary: "The row has a NUL byte, so it is not text."
+        case .notUTF8(let byte): "Byte \(byte) of the row is not UTF-8. Is the file of another encoding, such as `encoding: windows-1252`?"
         }
     }
 }
 
-public struct CSVSettings: Sendable, Equatable {
+public struct CSVSettings: Sendable {
     /// Between fields; not a quote and not a line break.
     public var delimiter: UInt8
     /// Whether the first record names the columns; without one, the first row says how many columns there are.
@@ -52,8 +57,15 @@ public struct CSVSettings: Sendable, Equatable {
 
     /// The file may still grow: a record without its line break is not given yet, and `next` may be asked again after nil.
     public var follows = false
+    /// How the file's text is encoded; it is read as UTF-8.
+    public var encoding: TextEncoding
+    /// Asked several times a second while standard input has nothing: false ends it as its end would. Nil waits.
+    public var shouldWait: (@Sendable () -> Bool)?
 
-    public init(delimiter: UInt8 = UInt8(ascii: ","), hasHeader: Bool = true, maximumRecordBytes: Int = 1 << 20) {
+    public init(
+        delimiter: UInt8 = UInt8(ascii: ","), hasHeader: Bool = true, maximumRecordBytes: Int = 1 << 20, encoding: TextEncoding = .utf8
+    ) {
+        self.encoding = encoding
         self.delimiter = delimiter
         self.hasHeader = hasHeader
         self.maximumRecordBytes = max(16, maximumRecordBytes)

@@ -1,3 +1,5 @@
+import Text
+
 /// The first record of a file: its column names, and checks that this is a text with columns at all.
 struct CSVHeader {
     var columns: [String] = []
@@ -5,6 +7,9 @@ struct CSVHeader {
 
     init(_ records: inout RecordWindow, _ settings: CSVSettings, file: String) throws(CSVError) {
         let first = Array(records.peek(4))
+        if settings.encoding == .utf8, first.starts(with: [0xFF, 0xFE]) || first.starts(with: [0xFE, 0xFF]) {
+            throw CSVError(file: file, message: "This is UTF-16 text, not a CSV file in UTF-8; say `encoding: utf-16`.")
+        }
         if let format = Self.foreignFormat(first) {
             throw CSVError(file: file, message: "This is \(format), not a CSV file in UTF-8.")
         }
@@ -23,6 +28,11 @@ struct CSVHeader {
             throw CSVError(file: file, line: records.line, message: "The first line has a NUL byte, so this is not a text file.")
         }
         let record = Array(records.window[records.start..<records.start + length])
+        if let wrong = UTF8Text.firstInvalid(record, 0..<record.count) {
+            throw CSVError(
+                file: file, line: records.line,
+                message: "Byte \(wrong + 1) of the header is not UTF-8. Is the file of another encoding, such as `encoding: windows-1252`?")
+        }
         for field in records.parser.fields {
             let name = Self.trimmed(Self.unquoted(record[field]))
             guard name.isEmpty || !columns.contains(name) else {
@@ -52,7 +62,7 @@ struct CSVHeader {
 
     private static func foreignFormat(_ first: [UInt8]) -> String? {
         let formats: [([UInt8], String)] = [
-            ([0xFF, 0xFE], "UTF-16 text"), ([0xFE, 0xFF], "UTF-16 text"), ([0x50, 0x4B, 0x03, 0x04], "a zip or Excel file"),
+            ([0x50, 0x4B, 0x03, 0x04], "a zip or Excel file"),
             (Array("PAR1".utf8), "a Parquet file"), ([0x28, 0xB5, 0x2F, 0xFD], "a zstd file"), (Array("BZh".utf8), "a bzip2 file"),
             ([0xFD, 0x37, 0x7A, 0x58], "an xz file"),
         ]

@@ -1,4 +1,5 @@
 import Glibc
+import Text
 
 /// What a line is worth. Every line that is not blank is given with one of these; none is dropped.
 public enum LineStatus: Sendable, Equatable {
@@ -7,6 +8,8 @@ public enum LineStatus: Sendable, Equatable {
     case tooLong(limit: Int)
     /// A NUL byte, which no text has.
     case binary
+    /// The byte of the line, counted from 1, that is not UTF-8.
+    case notUTF8(byte: Int)
 }
 
 /// Reads a text file line by line: a file, standard input or a descriptor, plain or gzip (told by its first two bytes).
@@ -39,16 +42,23 @@ public final class LineReader {
     /// - Parameters:
     ///   - path: a file, or `-` for standard input.
     ///   - follows: the file may still grow.
-    public convenience init(path: String, maximumLineBytes: Int = 1 << 18, follows: Bool = false) throws(CSVError) {
+    ///   - encoding: how the file's text is encoded; it is read as UTF-8.
+    ///   - shouldWait: asked several times a second while standard input has nothing: false ends it as its end would.
+    public convenience init(
+        path: String, maximumLineBytes: Int = 1 << 18, follows: Bool = false, encoding: TextEncoding = .utf8,
+        shouldWait: (@Sendable () -> Bool)? = nil
+    ) throws(CSVError) {
         if path == "-" {
-            self.init(ByteSource(descriptor: STDIN_FILENO, closing: false), "standard input", maximumLineBytes, follows)
+            self.init(
+                ByteSource(descriptor: STDIN_FILENO, closing: false, encoding: encoding, shouldWait: shouldWait), "standard input", maximumLineBytes,
+                follows)
             return
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw CSVError(file: path, message: "The file cannot be opened: \(String(cString: strerror(errno))).")
         }
-        self.init(ByteSource(descriptor: descriptor, closing: true), path, maximumLineBytes, follows)
+        self.init(ByteSource(descriptor: descriptor, closing: true, encoding: encoding), path, maximumLineBytes, follows)
     }
 
     public convenience init(bytes: [UInt8], maximumLineBytes: Int = 1 << 18) {
@@ -57,6 +67,7 @@ public final class LineReader {
 
     private init(_ source: consuming ByteSource, _ name: String, _ limit: Int, _ follows: Bool) {
         self.source = source
+        self.source.follows = follows
         file = name
         self.limit = max(16, limit)
         self.follows = follows
@@ -141,7 +152,8 @@ public final class LineReader {
         range = first..<last
         guard !range.isEmpty else { return nil }
         let hasNUL = bytes.withUnsafeBytes { $0.baseAddress.map { memchr($0 + range.lowerBound, 0, range.count) != nil } ?? false }
-        return hasNUL ? .binary : .ok
+        if hasNUL { return .binary }
+        return UTF8Text.firstInvalid(bytes, range).map { .notUTF8(byte: $0 - range.lowerBound + 1) } ?? .ok
     }
 
     /// The rest to the front of the buffer.

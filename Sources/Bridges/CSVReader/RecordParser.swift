@@ -39,6 +39,12 @@ struct RecordParser {
             var index = 0
             while true {
                 let start = index
+                // Blanks before a quote do not hide it.
+                if index < bytes.count, bytes[index] == UInt8(ascii: " ") {
+                    var next = index + 1
+                    while next < bytes.count, bytes[next] == UInt8(ascii: " ") { next += 1 }
+                    if next < bytes.count, bytes[next] == Self.quote { index = next }
+                }
                 if index < bytes.count, bytes[index] == Self.quote {
                     if fieldCount < Self.keptFields { quoted.append(fieldCount) }
                     guard let closed = skipQuoted(bytes, from: index + 1) else { return .more(inQuotes: true) }

@@ -31,6 +31,7 @@ struct RecordWindow: ~Copyable {
 
     init(_ source: consuming ByteSource, _ settings: CSVSettings) {
         self.source = source
+        self.source.follows = settings.follows
         limit = settings.maximumRecordBytes
         follows = settings.follows
         parser = RecordParser(delimiter: settings.delimiter)
@@ -50,7 +51,10 @@ struct RecordWindow: ~Copyable {
     }
 
     /// The file does not grow any more: what is left without a line break is its last record.
-    mutating func finish() { follows = false }
+    mutating func finish() {
+        follows = false
+        source.follows = false
+    }
 
     /// The first bytes of the file, without passing over them.
     mutating func peek(_ count: Int) -> ArraySlice<UInt8> {

@@ -88,6 +88,8 @@ public final class HTTPClient {
         _ = vyuha_curl_set_long(curl, CURLOPT_TIMEOUT_MS, max(1, request.timeout ?? settings.timeout))
         _ = vyuha_curl_set_long(curl, CURLOPT_TCP_KEEPALIVE, 1)
         _ = vyuha_curl_set_string(curl, CURLOPT_USERAGENT, settings.userAgent)
+        // Empty: every coding that this libcurl knows, so that the server may choose and the body comes as it was.
+        if settings.acceptsCompression { _ = vyuha_curl_set_string(curl, CURLOPT_ACCEPT_ENCODING, "") }
         if let file = settings.certificateAuthorityFile { _ = vyuha_curl_set_string(curl, CURLOPT_CAINFO, file) }
         if settings.usesEnvironmentProxy {
             _ = vyuha_curl_set_string(curl, CURLOPT_NOPROXY, exclusions)
@@ -171,6 +173,9 @@ public final class HTTPClient {
         case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_HTTP2, CURLE_HTTP2_STREAM,
             CURLE_SEND_FAIL_REWIND:
             return HTTPClientError(.connectionLost, "The connection to \(server) broke (\(reason)).")
+        // A body that is too large ends with a write error too, which was handled above.
+        case CURLE_BAD_CONTENT_ENCODING, CURLE_WRITE_ERROR:
+            return HTTPClientError(.undecodable, "The response of \(server) cannot be expanded (\(reason)).")
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
             return HTTPClientError(.invalidRequest, "The URL of \(server) is wrong (\(reason)).")
         default: return HTTPClientError(.other, "The request to \(server) failed (\(reason)).")

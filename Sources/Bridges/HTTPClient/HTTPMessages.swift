@@ -50,7 +50,7 @@ public struct HTTPResponse: Sendable {
     public let status: Int
     /// Header fields in the order of arrival.
     public let headers: [HTTPHeader]
-    /// Body as received; a content coding is not undone.
+    /// Body as received; a content coding is undone only where the client accepts compression.
     public let body: [UInt8]
     /// Seconds that the server asks to wait, from `Retry-After` as a number or a date.
     public let retryAfter: Int?
@@ -81,6 +81,8 @@ public struct HTTPClientError: Error, Sendable, Equatable, CustomStringConvertib
         case tls
         /// The connection broke before the response was complete; the server may have acted on the request.
         case connectionLost
+        /// The response's content coding is unknown or its bytes are damaged.
+        case undecodable
         /// The response was larger than the limit.
         case tooLarge
         /// The caller's `shouldContinue` ended it.
@@ -96,7 +98,7 @@ public struct HTTPClientError: Error, Sendable, Equatable, CustomStringConvertib
     /// Whether a later repeat of the same request may succeed.
     public var isRetryable: Bool {
         switch kind {
-        case .unreachable, .timeout, .connectionLost: true
+        case .unreachable, .timeout, .connectionLost, .undecodable: true
         case .invalidRequest, .tls, .tooLarge, .stopped, .other: false
         }
     }
@@ -116,6 +118,8 @@ public struct HTTPClientSettings: Sendable, Equatable {
     public var connectTimeout = 3_000
     /// Longest time for a whole exchange, in milliseconds.
     public var timeout = 10_000
+    /// Whether the server may compress its answers; they are expanded here, up to `maximumResponseBytes`.
+    public var acceptsCompression = false
     /// Largest body of a response in bytes.
     public var maximumResponseBytes = 1 << 20
     /// Largest sum of the header fields of a response in bytes.

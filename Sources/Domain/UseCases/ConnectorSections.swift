@@ -9,12 +9,16 @@ public struct PolledAPI: Sendable, Equatable {
         case none
         /// Pages are counted: `?parameter=1`. An API that only ever appends.
         case page(parameter: String, first: Int64)
-        /// Each answer names what to ask for next, at a path: `?parameter=NEXT`.
+        /// Each answer names what to ask for next, at a path: `?parameter=NEXT`; where that is an address, it is asked for itself.
         case cursor(parameter: String, path: String)
+        /// Each answer has the address of the next page at a path, absolute or relative, on the same server.
+        case next(path: String)
+        /// Each answer has it in a header field `Link` with this relation (RFC 8288).
+        case link(relation: String)
     }
 
     public var url: String
-    /// Milliseconds between two questions when there is nothing new.
+    /// Milliseconds between two questions; where there are pages, behind the last one.
     public var interval: Int64 = 10_000
     /// Where the records are in an answer; empty: the answer is the list.
     public var records = ""
@@ -86,13 +90,17 @@ extension PolledAPI {
     }
 
     private static func pagination(_ node: YAMLNode) throws(YAMLError) -> Pagination {
-        let keys = try node.mapping(["page", "first", "cursor", "path"])
+        let keys = try node.mapping(["page", "first", "cursor", "path", "next", "link"])
+        if let next = keys["next"] { return .next(path: try next.nonEmptyString()) }
+        if let link = keys["link"] { return .link(relation: try link.nonEmptyString()) }
         if let page = keys["page"] {
             let first = try keys["first"].map { node throws(YAMLError) in try node.integer(0...1_000_000) } ?? 1
             return .page(parameter: try page.nonEmptyString(), first: first)
         }
         guard let cursor = keys["cursor"] else {
-            throw node.error("`pagination` wants `page` (the name of the parameter) or `cursor` and `path`.")
+            throw node.error(
+                "`pagination` wants `page` (the name of the parameter), `cursor` (the same) and `path`, `next` (the path of the next page's address) or `link: next`."
+            )
         }
         return .cursor(parameter: try cursor.nonEmptyString(), path: try keys.required("path").nonEmptyString())
     }

@@ -1,4 +1,5 @@
 import Features
+import Text
 import YAMLReader
 
 /// `source`: where `producer` takes the use case's events from.
@@ -7,6 +8,7 @@ public struct SourceSection: Sendable, Equatable {
         case file(FileFormat)
         case http(PolledAPI)
         case postgresql(PolledTable)
+        case kafka(ReadTopic)
         case push(PushedEvents)
         case simulator(SimulatorSource)
     }
@@ -49,6 +51,8 @@ public struct FileFormat: Sendable, Equatable {
     /// Of access lines: a CSV file that says which of them are anomalous.
     public var labels: String?
     public var delimiter: UInt8
+    /// How the text is encoded.
+    public var encoding = TextEncoding.utf8
     /// The column of a field whose column is not named like it.
     public var columns: [String: String]
     /// The column with the truth, for evaluation only: 0 or 1. It never becomes part of an event.
@@ -105,11 +109,12 @@ public struct SimulatorSource: Sendable, Equatable {
 
 extension SourceSection {
     init(_ node: YAMLNode, schema: EventSchema) throws(YAMLError) {
-        let keys = try node.mapping(["csv", "jsonl", "access_log", "http", "postgresql", "push", "simulator", "rate"])
+        let keys = try node.mapping(["csv", "jsonl", "access_log", "kafka", "http", "postgresql", "push", "simulator", "rate"])
         let given = try Self.single(of: keys, in: node, named: "source", but: "rate")
         switch given.key {
         case "http": kind = .http(try PolledAPI(given.value, schema: schema))
         case "postgresql": kind = .postgresql(try PolledTable(given.value, schema: schema))
+        case "kafka": kind = .kafka(try ReadTopic(given.value, schema: schema))
         case "push": kind = .push(try PushedEvents(given.value, schema: schema))
         case "simulator": kind = .simulator(try SimulatorSource(try given.value.mapping(SimulatorSource.keys), base: nil))
         default: kind = .file(try FileFormat(given.key, given.value, schema: schema, base: nil))
@@ -157,12 +162,20 @@ extension FileFormat {
             case .jsonLines: ["columns", "label", "label_kind", "label_start", "label_end", "ignore"]
             case .accessLog: ["columns", "host", "labels"]
             }
-        let keys = try node.mapping(["file", "follow"] + own)
+        let keys = try node.mapping(["file", "follow", "encoding"] + own)
         self = base?.kind == kind ? base ?? FileFormat(file: "") : FileFormat(file: "")
         self.kind = kind
         file = try keys.required("file").nonEmptyString()
         follow = try keys["follow"].map { node throws(YAMLError) in try node.bool() } ?? false
         if let node = keys["delimiter"] { delimiter = try Self.delimiter(node) }
+        if let node = keys["encoding"] {
+            let name = try node.nonEmptyString()
+            guard let known = TextEncoding(named: name) else {
+                throw node.error(
+                    "`encoding` is `\(name.prefix(40))`; known are \(TextEncoding.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")).")
+            }
+            encoding = known
+        }
         if let node = keys["columns"] { columns = try Self.columns(node, schema) }
         if let node = keys["label"] { label = try node.nonEmptyString() }
         if let node = keys["label_kind"] { labelKind = try node.nonEmptyString() }

@@ -79,6 +79,7 @@ extension UseCase: CustomStringConvertible {
             case .file(let file): file.file
             case .http(let api): api.url
             case .postgresql(let table): "table \(table.table)"
+            case .kafka(let topic): "topic \(topic.topic)"
             case .push(let push): "POST /events on port \(push.port)"
             case .simulator(let simulator): describe(simulator)
             }

@@ -42,6 +42,7 @@ public final class ConsumerLoop {
     private let transactions: Outlet?
     /// Index of the dead-letter topic in the outlet; nil: a record that breaks its handler ends the loop.
     private let deadLetterTopic: Int?
+    private let startsAtEnd: Bool
     private let poison: PoisonGuard
     private var retention: RetentionWatch
     private var counts: PartitionCounts
@@ -76,10 +77,12 @@ public final class ConsumerLoop {
     ///   - owner: keeps state per partition; nil for a service that has none.
     ///   - outlet: where `handle` sends its records.
     ///   - deadLetterTopic: index of the dead-letter topic in the outlet's batch.
+    ///   - startsAtEnd: a partition of which nothing was committed yet begins behind what it holds, and that is committed; not for a service with state.
     public init(
         _ common: CommonSettings, _ service: Service, topics: [String], group: String, batch: Int, owner: (any PartitionOwner)? = nil,
-        outlet: Outlet? = nil, deadLetterTopic: Int? = nil
+        outlet: Outlet? = nil, deadLetterTopic: Int? = nil, startsAtEnd: Bool = false
     ) {
+        self.startsAtEnd = startsAtEnd
         self.outlet = outlet
         transactions = outlet?.isTransactional == true ? outlet : nil
         self.deadLetterTopic = deadLetterTopic
@@ -403,7 +406,16 @@ public final class ConsumerLoop {
 
     /// - Returns: where to begin reading.
     private func take(_ consumer: KafkaConsumer, _ added: [TopicPartition]) throws -> [PartitionOffset] {
-        let committed = try consumer.committed(added, timeout: 10_000)
+        var committed = try consumer.committed(added, timeout: 10_000)
+        if startsAtEnd {
+            for index in committed.indices where committed[index].offset < 0 {
+                let partition = committed[index].topicPartition
+                let end = try consumer.watermarks(partition, cached: false).high
+                committed[index] = PartitionOffset(partition, end)
+                // Committed soon, so that a restart does not begin behind what comes until then.
+                pending[partition] = end
+            }
+        }
         poison.took(committed, batch: maximum)
         for place in committed {
             floors[place.topicPartition] = max(place.offset, 0)

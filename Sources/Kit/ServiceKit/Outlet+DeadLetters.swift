@@ -78,7 +78,7 @@ extension Outlet {
         let size = (key?.count ?? 0) + (value?.count ?? 0)
         let room = letters.room(key: key?.count ?? 0, value: value?.count ?? 0)
         batch.append(
-            topic: topic, partition: origin.partition, keyOf: keySource, key.map { $0.prefix(room.key) }, valueOf: valueSource,
+            topic: topic, partition: keepsPartition ? origin.partition : -1, keyOf: keySource, key.map { $0.prefix(room.key) }, valueOf: valueSource,
             value.map { $0.prefix(room.value) })
         batch.header("id", of: id, 0..<id.count)
         batch.header("source-topic", origin.topic)

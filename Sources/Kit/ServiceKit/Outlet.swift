@@ -10,6 +10,8 @@ public final class Outlet {
     var isOpen = false
     /// What is to be sent; fill it, then `deliver()`. Each record comes here, so access is not checked: an outlet is one thread's own.
     @exclusivity(unchecked) public var batch: OutgoingBatch
+    /// Dead letters go to the partition that their original was in; false where the topic that is read may have more partitions than ours.
+    public var keepsPartition = true
     /// See `Outlet+DeadLetters.swift`.
     var letters = LetterSize()
 

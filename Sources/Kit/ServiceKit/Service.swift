@@ -144,7 +144,8 @@ extension ServiceSettings {
 /// Settings that every service has.
 public struct CommonSettings: Sendable {
     public let useCaseName: String
-    public let kafka: KafkaSettings
+    /// The brokers; a service that reads from others changes them in its copy.
+    public var kafka: KafkaSettings
     public let redis: RedisSettings
     public let adminAddress: (host: String, port: Int)
     public let instanceID: String?
@@ -196,6 +197,11 @@ public struct CommonSettings: Sendable {
         return servers.map { KafkaSettings(bootstrapServers: $0, properties: properties) }
     }
 
+    /// librdkafka's properties for brokers that a service only reads from: `VYUHA_SOURCE_KAFKA_<PROPERTY>`, also as `…_FILE`.
+    public static func kafkaSource(_ reader: inout SettingsReader) -> [String: String] {
+        reader.kafkaProperties("VYUHA_SOURCE_KAFKA_")
+    }
+
     public static func redis(_ reader: inout SettingsReader) -> RedisSettings? {
         reader.value("REDIS_URL", default: "redis://127.0.0.1:6379", secret: true, "redis://[user[:password]@]host[:port][/database]") {
             try RedisSettings(url: $0)
@@ -207,10 +213,10 @@ extension SettingsReader {
     private static let kafkaPrefix = "VYUHA_KAFKA_"
 
     /// librdkafka's properties (CONFIGURATION.md of librdkafka) that the environment passes through.
-    mutating func kafkaProperties() -> [String: String] {
+    mutating func kafkaProperties(_ prefix: String = kafkaPrefix) -> [String: String] {
         var properties: [String: String] = [:]
-        for (name, value) in passThrough(prefix: Self.kafkaPrefix) {
-            properties[String(name.dropFirst(Self.kafkaPrefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined()] = value
+        for (name, value) in passThrough(prefix: prefix) {
+            properties[String(name.dropFirst(prefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined()] = value
         }
         return properties
     }

@@ -34,7 +34,7 @@ struct SourcePosition: Equatable, Sendable {
     var pass = 1
     /// The line on which the last row began; 0 before the first.
     var line = 0
-    /// Event time of a simulation's first event, milliseconds; 0 for a file.
+    /// Event time of a simulation's first event, or when a folder was last looked through, milliseconds; 0 for other sources.
     var start: Int64 = 0
     /// What a source needs beyond that: a file's name, an API's cursor, a watermark.
     var cursor = ""

@@ -34,6 +34,21 @@ struct ProducerPipeline {
     }
 
     func run() throws {
+        do { try work() } catch  where service.life.isStopping && settings.keepsPosition && Self.mayPass(error) {
+            service.log.warning("stopped before everything was delivered; a restart sends the rest", ["error": "\(error)"])
+        }
+    }
+
+    /// What waits for a server ends with an error of it when the service is asked to stop: that is the stop, no failure.
+    private static func mayPass(_ error: any Error) -> Bool {
+        switch error {
+        case let error as KafkaError: error.isRetryable && !error.isFatal
+        case let error as RedisError: error.isRetryable || error.kind == .stopped
+        default: false
+        }
+    }
+
+    private func work() throws {
         switch settings.source {
         case .file(let path, let format, let isOwn):
             switch format.kind {
@@ -43,6 +58,7 @@ struct ProducerPipeline {
             }
         case .http(let api): try run(PollSource(api, schema: settings.schema, service: service))
         case .table(let table, let address): try run(TableSource(table, address: address, schema: settings.schema, service: service))
+        case .topic(let topic, let kafka): try read(topic, from: kafka)
         case .push(let push): try take(push)
         case .simulator(let simulator):
             try run(simulator: Simulators.make(simulator))
@@ -51,7 +67,11 @@ struct ProducerPipeline {
 
     private func file<Rows>(_: Rows.Type, _ path: String, _ format: FileFormat, _ isOwn: Bool) throws -> RowSource<Rows> {
         let loops = settings.loops && settings.exportPath == nil
-        return try RowSource(path: path, csv: format, schema: settings.schema, strict: isOwn, loops: loops)
+        let life = service.life
+        return try RowSource(path: path, csv: format, schema: settings.schema, strict: isOwn, loops: loops, log: service.log) {
+            life.turned()
+            return !life.isStopping
+        }
     }
 
     /// Opens the existential, so that the loops below know their simulator.
@@ -106,6 +126,17 @@ struct ProducerPipeline {
         try PushPipeline(
             push, schema: settings.schema, topics: topics, service: service, metrics: metrics, producer: producer, delivered: delivered
         ).serve(host: settings.common.adminAddress.host)
+    }
+
+    /// A topic has its own positions, the group's offsets, and its own pace.
+    private func read(_ topic: ReadTopic, from kafka: KafkaSettings) throws {
+        guard settings.exportPath == nil else { throw SourceError("A topic cannot be written to a file; leave out --to.") }
+        guard topic.topic != Topics(useCase: settings.useCase).events else { throw SourceError("`topic` is the topic that the events go to.") }
+        guard try waitForTopics(Topics(useCase: settings.useCase)) else { return }
+        service.log.info("reading a topic", ["topic": topic.topic, "group": topic.group ?? settings.useCase + ".producer"])
+        try TopicPipeline(
+            topic, kafka: kafka, schema: settings.schema, useCase: settings.useCase, common: settings.common, service: service, metrics: metrics
+        ).run()
     }
 
     private func stream<S: EventSource>(_ source: S) throws {

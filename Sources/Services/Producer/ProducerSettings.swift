@@ -1,4 +1,5 @@
 import Features
+import KafkaClient
 import ServiceKit
 import Simulation
 import Text
@@ -12,6 +13,8 @@ enum SourceChoice: Sendable {
     case http(PolledAPI)
     /// `address`: of the database.
     case table(PolledTable, address: String)
+    /// `kafka`: the topic's brokers.
+    case topic(ReadTopic, kafka: KafkaSettings)
     case push(PushedEvents)
     case simulator(SimulatorSettings)
 }
@@ -80,6 +83,7 @@ extension ProducerSettings {
         let follow = reader.toggle("--follow", "Go on with what is appended to the file and with the file that replaces it, like tail -F.")
         let url = reader.optionalString("VYUHA_API_URL", "Address of the API, instead of the use case's.")
         let database = reader.optionalString("VYUHA_POSTGRES", secret: true, "Address of the database, instead of the use case's.")
+        let topicKafka = CommonSettings.kafkaSource(&reader)
         let pushPort = reader.optionalInteger("VYUHA_PUSH_PORT", in: 0...65_535, "Port of POST /events, instead of the use case's.")
         let simulator = reader.value(
             "VYUHA_FROM_SIMULATOR", default: nil,
@@ -129,7 +133,7 @@ extension ProducerSettings {
                 useCase, file: files.first, follow: follow, simulator: simulator, training: part == "training",
                 changes: SourceChanges(
                     entities: entities, seed: seed.map(UInt64.init), start: start, simulation: simulation, url: url, database: database,
-                    pushPort: pushPort),
+                    pushPort: pushPort, kafka: common.kafka, topicKafka: topicKafka),
                 pace: pace)
             self.init(
                 common: common, useCase: useCase.name, schema: useCase.event.schema, source: source, pace: pace, loops: loops,
@@ -174,6 +178,18 @@ extension ProducerSettings {
         var url: String?
         var database: String?
         var pushPort: Int?
+        var kafka = KafkaSettings(bootstrapServers: "")
+        /// librdkafka's properties for the brokers of the topic that is read.
+        var topicKafka: [String: String] = [:]
+
+        /// The brokers of a topic that is read: the suite's own unless the definition or the environment names others.
+        func brokers(of topic: ReadTopic) -> KafkaSettings {
+            var own = topic.settings.merging(topicKafka) { $1 }
+            guard let servers = own.removeValue(forKey: "bootstrap.servers") ?? topic.brokers else {
+                return KafkaSettings(bootstrapServers: kafka.bootstrapServers, properties: kafka.properties.merging(own) { $1 })
+            }
+            return KafkaSettings(bootstrapServers: servers, properties: own)
+        }
     }
 
     static func choose(
@@ -202,6 +218,7 @@ extension ProducerSettings {
             api.tokenFile = api.tokenFile.map(useCase.resolve)
             return .http(api)
         case (.postgresql(let table)?, nil): return .table(table, address: changes.database ?? table.connection)
+        case (.kafka(let topic)?, nil): return .topic(topic, kafka: changes.brokers(of: topic))
         case (.push(var push)?, nil):
             push.port = changes.pushPort ?? push.port
             push.tokenFile = push.tokenFile.map(useCase.resolve)

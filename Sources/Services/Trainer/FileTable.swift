@@ -63,7 +63,7 @@ struct FileTable {
         let indexes = features.compactMap { known.firstIndex(of: $0) }
         var source: FileFormat?
         if case .file(let file)? = useCase.source?.kind, file.kind == .csv { source = file }
-        let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
+        let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ","), encoding: source?.encoding ?? .utf8))
         let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns(in: reader.columns) ?? [:])
         let decoder = EventDecoder(schema: useCase.plan.schema)
         let state = PartitionState(plan: useCase.plan)

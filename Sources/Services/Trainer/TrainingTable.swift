@@ -37,7 +37,7 @@ struct TrainingTable {
     /// Reads the whole file.
     /// - Parameter progress: called now and then with the share of the file that was read.
     init(path: String, source: FileFormat?, useCase: UseCase, progress: (Double) -> Void) throws {
-        let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ",")))
+        let reader = try CSVReader(path: path, CSVSettings(delimiter: source?.delimiter ?? UInt8(ascii: ","), encoding: source?.encoding ?? .utf8))
         let binding = try ColumnBinding(schema: useCase.plan.schema, header: reader.columns, columns: source?.columns(in: reader.columns) ?? [:])
         let decoder = EventDecoder(schema: useCase.plan.schema)
         let state = PartitionState(plan: useCase.plan)

@@ -53,6 +53,12 @@ struct PushTests {
             return try client.send(HTTPRequest(.post, url, headers: headers, body: Array("[\(events.joined(separator: ","))]".utf8)))
         }
 
+        func send(_ body: [UInt8], _ headers: [HTTPHeader] = []) throws -> HTTPResponse {
+            try client.send(HTTPRequest(.post, url, headers: headers, body: body))
+        }
+
+        func send(_ body: String) throws -> HTTPResponse { try send(Array(body.utf8)) }
+
         /// Sends again until it is taken, as a client should.
         func postUntilTaken(_ numbers: some Sequence<Int>) throws -> Bool { try withDeadline(30) { try post(numbers).status == 202 } }
 
@@ -125,5 +131,58 @@ struct PushTests {
         // Once the topic takes larger ones, it may come again.
         #expect(try run.post([1]).status == 202)
         #expect(try run.ids() == Self.ids(1..<9))
+    }
+
+    @Test("of a list that is good in parts the good events are taken, and the answer says which were not, where they stand, and why")
+    func partly() throws {
+        let run = try Run()
+        let good = { (n: Int) in #"{"soldier_id":\#(n),"heart_rate":80,"stamina":90,"timestamp":1732456789.123,"n":\#(n)}"# }
+        let answer = try run.send("[\(good(1)),\n{\"soldier_id\":2},\n\(good(3)),\n\(good(4).replacing("80", with: "NaN"))]")
+        #expect(answer.status == 207)
+        let json = try JSONValue.parse(answer.body)
+        #expect(json["accepted"]?.integer == 2)
+        let refused = try #require(json["refused"]?.array)
+        #expect(refused.map { $0["event"]?.integer } == [2, 4])
+        #expect(refused.map { $0["line"]?.integer } == [2, 4])
+        #expect(refused.map { $0["reason"]?.string } == ["missing-field", "malformed"])
+        #expect(refused[0]["field"]?.string?.contains("heart_rate") == true)
+        #expect(refused[0]["byte"]?.integer == Int64(good(1).utf8.count + 3))
+        #expect(refused[1]["detail"]?.string?.contains("NaN") == true)
+        #expect(try run.ids() == ["push:1", "push:3"])
+        // Sent again, what was taken is known.
+        #expect(try JSONValue.parse(try run.send("[\(good(1)),{}]").body)["known"]?.integer == 1)
+    }
+
+    @Test("gzip and an object a line are taken, whatever the media type says; another coding is 415")
+    func forms() throws {
+        let run = try Run()
+        let good = { (n: Int) in #"{"soldier_id":\#(n),"heart_rate":80,"stamina":90,"timestamp":1732456789.123,"n":\#(n)}"# }
+        let folder = try Folder()
+        let file = try folder.write("[\(good(1)),\(good(2))]", as: "body")
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/gzip")
+        process.arguments = [file]
+        try process.run()
+        process.waitUntilExit()
+        let gzip = Array(try Data(contentsOf: URL(filePath: file + ".gz")))
+        #expect(try run.send(gzip, [HTTPHeader("Content-Encoding", "gzip")]).status == 202)
+        #expect(try run.send(Array(gzip.dropLast(9)), [HTTPHeader("Content-Encoding", "gzip")]).status == 400)
+        let lines = [HTTPHeader("Content-Type", "application/x-ndjson")]
+        #expect(try run.send(Array("\(good(3))\r\n\n\(good(4))\n".utf8), lines).status == 202)
+        #expect(try run.send("\(good(5))\n\(good(6))").status == 202)
+        let partly = try run.send(Array("\(good(7))\n{\"n\":\n\(good(8))\n".utf8), lines)
+        #expect(partly.status == 207)
+        #expect(partly.text.contains(#""event":2,"line":2"#), "\(partly.text)")
+        let other = try run.send(Array(good(9).utf8), [HTTPHeader("Content-Encoding", "br")])
+        #expect(other.status == 415)
+        #expect(other.header("Accept-Encoding") == "gzip, deflate")
+        #expect(try run.ids() == Self.ids(1..<9))
+    }
+
+    @Test("a body that is no JSON is 400 with the place", arguments: [("[{\"a\":1},\n{\"a\" 2}", "on line 2, at byte 15"), ("nothing", "at byte 0")])
+    func place(body: String, place: String) throws {
+        let answer = try Run().send(body)
+        #expect(answer.status == 400)
+        #expect(answer.text.contains(place), "\(answer.text)")
     }
 }

@@ -17,6 +17,8 @@ import Testing
         let tail: TopicTail
         private var producer: ServiceProcess?
         private let arguments: [String]
+        /// Standard input that nobody writes to.
+        private var input = Pipe()
 
         init(source: String, arguments: [String] = []) throws {
             folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-source-\(UUID().uuidString.prefix(8))")
@@ -47,17 +49,25 @@ import Testing
         deinit { try? FileManager.default.removeItem(at: folder) }
 
         func start(_ more: [String] = []) throws {
+            input = Pipe()
             producer = try ServiceProcess(
                 "producer", ["--use-case", folder.path] + arguments + more,
                 environment: [
                     "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2", "REDIS_URL": redis.url,
                     "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1",
-                ])
+                ], input: input)
         }
 
         func kill() {
             if let producer { Foundation.kill(producer.pid, SIGKILL) }
             _ = producer?.wait(10)
+        }
+
+        /// SIGTERM.
+        /// - Returns: the exit status.
+        func stop() -> Int32? {
+            producer?.terminate()
+            return producer?.wait(15)
         }
 
         var output: String { producer?.output ?? "" }
@@ -247,10 +257,7 @@ import Testing
         .disabled(if: Postgres.isMissing, "PostgreSQL is not installed; services/scripts/setup.sh --tests installs it."))
     func table() throws {
         let server = try Postgres.start()
-        let address = "host=127.0.0.1 port=\(server.port) user=vyuha dbname=postgres"
-        func sql(_ text: String) throws -> Int32 {
-            try SourceServer.run((Postgres.folder ?? "") + "/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address, "-c", text]).status
-        }
+        func sql(_ text: String) throws -> Int32 { try Postgres.run(text, on: server) }
         #expect(try withDeadline(30) { try sql("SELECT 1") == 0 })
         // Many rows share a time; the key tells them apart.
         let insert = """
@@ -261,7 +268,7 @@ import Testing
         let run = try Run(
             source: """
                 postgresql:
-                  connection: "\(address)"
+                  connection: "\(Postgres.address(of: server))"
                   table: public.readings
                   watermark: at
                   key: id
@@ -275,6 +282,70 @@ import Testing
         try run.start()
         try expectAll(run)
         #expect(run.events.first?.json?["at"]?.string?.hasSuffix("Z") == true)
+    }
+
+    @Test(
+        "a stop is no error, whatever is under way: status 0 and no ERROR",
+        arguments: ["a request", "a query", "a pipe", "Kafka away"])
+    func stop(of what: String) throws {
+        var waiting: Process?
+        var arguments: [String] = []
+        var source = "jsonl: { file: data.jsonl }"
+        var isUnderWay: () -> Bool = { true }
+        switch what {
+        case "a request":
+            // Takes the connection and never answers.
+            let port = try freePort()
+            let mute = Process()
+            mute.executableURL = URL(filePath: "/usr/bin/python3")
+            mute.arguments = [
+                "-c",
+                "import socket,sys,time\ns=socket.create_server(('127.0.0.1',\(port)))\nc,_=s.accept()\nprint('here',flush=True)\ntime.sleep(60)",
+            ]
+            let pipe = Pipe()
+            mute.standardOutput = pipe
+            try mute.run()
+            waiting = mute
+            source = "http: { url: http://127.0.0.1:\(port)/ }"
+            isUnderWay = { pipe.fileHandleForReading.availableData.count > 0 }
+        case "a query":
+            guard !Postgres.isMissing else { return }
+            let server = try Postgres.start()
+            defer { withExtendedLifetime(server) {} }
+            #expect(try withDeadline(30) { try Postgres.run("SELECT 1", on: server) == 0 })
+            #expect(
+                try Postgres.run(
+                    "CREATE VIEW slow AS SELECT 1 AS id, 'p' AS pump, now() AS at, 1.0::float8 AS bar FROM pg_sleep(60)", on: server) == 0)
+            source = "postgresql: { connection: \"\(Postgres.address(of: server))\", table: slow, watermark: at, key: id }"
+            try stopped(source, arguments) {
+                try Postgres.run(
+                    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%FROM \"slow\"%' AND wait_event = 'PgSleep') THEN RAISE 'no'; END IF; END $$",
+                    on: server) == 0
+            }
+            return
+        case "a pipe":
+            arguments = ["--jsonl", "-"]
+        default: break
+        }
+        defer { waiting?.terminate() }
+        try stopped(source, arguments, isBrokerAway: what == "Kafka away", isUnderWay)
+    }
+
+    private func stopped(_ source: String, _ arguments: [String], isBrokerAway: Bool = false, _ isUnderWay: () throws -> Bool) throws {
+        let run = try Run(source: source, arguments: arguments)
+        let lines = (0..<40_000).map(Self.object).joined(separator: "\n") + "\n"
+        try lines.write(to: run.folder.appending(path: "data.jsonl"), atomically: true, encoding: .utf8)
+        if isBrokerAway {
+            try run.start(["--rate", "2000"])
+            #expect(try run.reached(300), "\(run.output)")
+            run.broker.setDown()
+        } else {
+            try run.start()
+        }
+        #expect(try withDeadline(30, isUnderWay))
+        #expect(withDeadline(30) { run.output.contains("producing") }, "\(run.output)")
+        #expect(run.stop() == 0, "\(run.output)")
+        #expect(!run.output.contains("ERROR") && !run.output.contains("\"error\","), "\(run.output)")
     }
 
     @Test("pushed events, sent again by a client that had no answer")
@@ -292,6 +363,8 @@ import Testing
         #expect(post("[]", token: "another-token-here") == 401)
         #expect(post("{") == 400)
         #expect(post(#"[{"bar":1}]"#) == 422)
+        // The good ones of a request are taken, here none of the rows that are counted below.
+        #expect(post("[\(Self.object(1))]\n[]") == 400)
         for first in stride(from: 0, to: Self.rows, by: 20) {
             let body = "[" + (first..<first + 20).map(Self.object).joined(separator: ",") + "]"
             if first == 400 || first == 800 {

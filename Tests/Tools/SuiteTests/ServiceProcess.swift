@@ -6,14 +6,16 @@ final class ServiceProcess {
     private let process = Process()
     private let log: URL
 
-    /// - Parameter environment: added to this process's own.
-    init(_ name: String, _ arguments: [String] = [], environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - environment: added to this process's own.
+    ///   - input: its standard input; nil: nothing.
+    init(_ name: String, _ arguments: [String] = [], environment: [String: String] = [:], input: Pipe? = nil) throws {
         log = FileManager.default.temporaryDirectory.appending(path: "vyuha-test-\(name)-\(UUID().uuidString).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process.executableURL = URL(filePath: try executable(named: name))
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.filter { !$0.value.isEmpty }
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input ?? FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: log)
         process.standardError = process.standardOutput
         try process.run()

@@ -1,3 +1,4 @@
+import Compression
 import Contracts
 import Features
 import HTTPServer
@@ -5,17 +6,16 @@ import JSON
 import KafkaClient
 import ServiceKit
 import Synchronization
-import Text
 import UseCases
 
-/// In:        `POST /events`: one JSON object, or a list of them
+/// In:        `POST /events`: one JSON object, a list of them, or one a line; plain or gzip
 /// Out:       `<uc>.events` (key: the entity, header `id`)
 /// State:     the ids that went out lately; after a start those at the ends of the topic
 /// Guarantee: 202 means that the broker has every event of the request. A request without an answer may be sent again: events with ids of
 ///            their own (`id` in the use case, or the header `Idempotency-Key`) are taken once
 /// On error:  Kafka slow: 429, away: 503, both with `Retry-After`; memory is bounded by the client's queue. What was queued then still goes
-///            out, and sent again under its ids it is waited for, not doubled. An event that names no entity: 422, one too large: 413, and none
-///            of the request is taken; one that the broker refuses: 413, and the others of the request are taken
+///            out, and sent again under its ids it is waited for, not doubled. An event that the schema, a limit or the broker refuses is named in
+///            the answer, with its place and the reason, and the others of the request are taken (207); where none is, 422 or 413
 final class PushPipeline: Sendable {
     /// Events on their way to the broker beyond which requests are turned away.
     private static let mostOutstanding = 20_000
@@ -40,6 +40,7 @@ final class PushPipeline: Sendable {
     private let serial = Atomic<UInt64>(0)
     private let run = UInt64.random(in: .min ... .max)
     private let refused: Counter
+    private let refusedEvents: Counter
     private let turnedAway: Counter
 
     /// - Parameters:
@@ -58,7 +59,8 @@ final class PushPipeline: Sendable {
         self.producer = producer
         known = Mutex(delivered)
         tokens = try push.tokenFile.map { try BearerTokens(file: $0) }
-        refused = service.metrics.counter("vyuha_push_refused_total", "Requests that were answered with 400, 401, 413 or 422.")
+        refused = service.metrics.counter("vyuha_push_refused_total", "Requests that were answered with 207, 400, 401, 413, 415 or 422.")
+        refusedEvents = service.metrics.counter("vyuha_push_events_refused_total", "Events that were refused, and whoever sent them told why.")
         turnedAway = service.metrics.counter("vyuha_push_turned_away_total", "Requests that were answered with 429 or 503.")
         // Made early: a schema that cannot be read from JSON is a mistake of the use case.
         let first = try PushReader(push, schema: schema, topics: topics)
@@ -101,17 +103,39 @@ final class PushPipeline: Sendable {
             return .problem(500, "\(error)")
         }
         defer { idle.withLock { $0.append(reader) } }
-        let stem = request.header("Idempotency-Key") ?? "\(run)-\(serial.add(1, ordering: .relaxed).newValue)"
-        if let problem = reader.read(request.body, stem: stem) {
+        let body: [UInt8]
+        do throws(PushProblem) { body = try Self.expanded(request) } catch {
             refused.add()
-            return .problem(problem.status, problem.sentence)
+            return error.response
+        }
+        let stem = request.header("Idempotency-Key") ?? "\(run)-\(serial.add(1, ordering: .relaxed).newValue)"
+        do throws(PushProblem) {
+            try reader.read(body, isLines: PushReader.isLines(request.header("Content-Type") ?? ""), stem: stem)
+        } catch {
+            refused.add()
+            return error.response
         }
         return deliver(reader)
+    }
+
+    /// The body without its content coding.
+    private static func expanded(_ request: borrowing HTTPServerRequest) throws(PushProblem) -> [UInt8] {
+        switch request.header("Content-Encoding")?.lowercased() ?? "" {
+        case "", "identity": return request.body
+        case "gzip", "x-gzip", "deflate":
+            do throws(Gzip.Failure) { return try Gzip.expand(request.body, limit: PushReader.maximumBytes) } catch {
+                guard error == .tooLarge else { throw PushProblem(400, "The compressed body is damaged or cut off.") }
+                throw PushProblem(413, "The body has more than \(PushReader.maximumBytes) bytes when it is expanded; send it in parts.")
+            }
+        case let coding:
+            throw PushProblem(415, "The body has the Content-Encoding `\(coding.prefix(40))`; send it plain, or with gzip or deflate.", accept: true)
+        }
     }
 
     private var isLate: Bool { late.withLock { $0 > producer.delivered } }
 
     private func deliver(_ reader: PushReader) -> HTTPServerResponse {
+        guard !reader.ids.isEmpty else { return report(reader, taken: 0) }
         var fresh: [Bool] = []
         do {
             // What another request has sent is not sent again; a ticket of now is behind it, so that its delivery is waited for with ours.
@@ -130,21 +154,42 @@ final class PushPipeline: Sendable {
             service.log.warning("events were turned away", ["error": "\(error)"])
             return notConfirmed
         }
-        if let place = reader.ids.firstIndex(where: wasRefused) {
-            refused.add()
-            return .problem(
-                413, "Event \(place + 1): The broker refuses it, likely since it is larger than the topic takes; the others were taken.")
+        for (index, id) in reader.ids.enumerated() where wasRefused(id) {
+            if fresh[index] { fresh[index] = false }
+            reader.refuse(index, .tooLarge, "The broker refuses it, likely since it is larger than the topic takes.")
         }
         let taken = fresh.count { $0 }
         metrics.events.add(taken)
-        var json = JSONWriter(capacity: 64)
+        return report(reader, taken: taken)
+    }
+
+    /// 202 where everything was taken, 207 where a part was, else 413 or 422.
+    private func report(_ reader: PushReader, taken: Int) -> HTTPServerResponse {
+        let count = reader.refusals.count
+        if count > 0 {
+            refused.add()
+            refusedEvents.add(count)
+        }
+        let known = reader.ids.count - taken - reader.refusedLate
+        let isNoneTaken = count > 0 && taken + known == 0
+        let status = count == 0 ? 202 : !isNoneTaken ? 207 : reader.refusals.allSatisfy { $0.reason == .tooLarge } ? 413 : 422
+        if isNoneTaken, count == 1, let only = reader.refusals.first { return .problem(status, only.sentence) }
+        var json = JSONWriter(capacity: 256)
         json.beginObject()
         json.key("accepted")
         json.value(taken)
         json.key("known")
-        json.value(fresh.count - taken)
+        json.value(known)
+        if count > 0 {
+            json.key("refused")
+            json.beginArray()
+            for refusal in reader.refusals.prefix(PushReader.namedRefusals) { refusal.write(to: &json) }
+            json.endArray()
+            json.key("refused_count")
+            json.value(count)
+        }
         json.endObject()
-        return HTTPServerResponse(status: 202, contentType: "application/json", body: json.bytes)
+        return HTTPServerResponse(status: status, contentType: "application/json", body: json.bytes)
     }
 
     /// Queues the batch. What could not be queued is not known any more.
@@ -204,128 +249,4 @@ final class PushPipeline: Sendable {
         turnedAway.add()
         return .problem(status, sentence, headers: [("Retry-After", "1")])
     }
-}
-
-/// `@unchecked Sendable`: a reader is with one request at a time; who has taken it from the pool owns it.
-///
-/// Reads the events of one request, and is kept for the next one.
-final class PushReader: @unchecked Sendable {
-    private let columns: JSONColumns
-    private let key: RowKey
-    private let event: ColumnEventWriter
-    private let idColumn: Int?
-    private let topic: String
-    private var json = JSONWriter(capacity: 1_024)
-    private var texts: [UInt8] = []
-    private var events: [(entity: Range<Int>, id: Range<Int>, json: Range<Int>)] = []
-    private(set) var ids: [UInt64] = []
-    private(set) var batch: OutgoingBatch
-
-    /// Events of one request.
-    private static let maximumEvents = 10_000
-
-    init(_ push: PushedEvents, schema: EventSchema, topics: Topics) throws {
-        var format = FileFormat(file: "")
-        format.columns = push.columns
-        columns = try JSONColumns(schema: schema, format: format, extra: push.id.map { [$0] } ?? [])
-        let found = Columns.find(schema, header: columns.names, named: push.columns)
-        key = try RowKey(schema: schema, header: columns.names, columns: found)
-        var names: [String: String] = [:]
-        for (field, column) in zip(schema.fields, found) where column >= 0 { names[field.name] = columns.names[column] }
-        event = ColumnEventWriter(schema: schema, binding: try ColumnBinding(schema: schema, header: columns.names, columns: names))
-        idColumn = push.id.flatMap { [names = columns.names] in names.firstIndex(of: $0) }
-        topic = topics.events
-        batch = OutgoingBatch(topics: [topic])
-    }
-
-    /// - Parameter stem: names the request, for events without an id of their own.
-    /// - Returns: nil, or why none of the request can be taken.
-    func read(_ body: [UInt8], stem: String) -> (status: Int, sentence: String)? {
-        texts.removeAll(keepingCapacity: true)
-        events.removeAll(keepingCapacity: true)
-        ids.removeAll(keepingCapacity: true)
-        switch columns.open(body) {
-        case .ok: break
-        case .malformed(let reason): return (400, "The body is not valid JSON: \(reason)")
-        default: return (400, "The body must be a JSON object, or a list of them.")
-        }
-        while let row = columns.next() {
-            let place = columns.isArray ? "Event \(events.count + 1): " : ""
-            guard events.count < Self.maximumEvents else {
-                return (413, "A request takes at most \(Self.maximumEvents) events; send the others apart.")
-            }
-            if case .unmappable(_, let sentence) = row { return (422, place + sentence) }
-            key.read(columns.bytes, columns.fields)
-            guard !key.entity.isEmpty else { return (422, place + "It names no entity, so it belongs to nobody.") }
-            let entity = keep(key.entity[...])
-            let id = appendID(stem)
-            json.removeAll()
-            event.write(columns.bytes, columns.fields, into: &json)
-            let size = json.bytes.count + entity.count + id.count
-            guard size <= Delivery.maximumEventBytes else {
-                return (413, place + "It has \(size) bytes; at most \(Delivery.maximumEventBytes) are taken.")
-            }
-            events.append((entity, id, keep(json.bytes[...])))
-            ids.append(RecentIDs.hash(texts[id]))
-        }
-        return events.isEmpty ? (400, "The list has no event.") : nil
-    }
-
-    private func appendID(_ stem: String) -> Range<Int> {
-        let from = texts.count
-        texts.append(contentsOf: "push:".utf8)
-        if let idColumn, !columns.fields[idColumn].isEmpty {
-            texts.append(contentsOf: columns.bytes[columns.fields[idColumn]])
-        } else {
-            texts.append(contentsOf: stem.utf8)
-            texts.append(UInt8(ascii: ":"))
-            Digits.append(Int64(events.count + 1), to: &texts)
-        }
-        return from..<texts.count
-    }
-
-    private func keep(_ bytes: ArraySlice<UInt8>) -> Range<Int> {
-        let from = texts.count
-        texts.append(contentsOf: bytes)
-        return from..<texts.count
-    }
-
-    /// Makes the batch of the events that are new.
-    func fill(_ isFresh: [Bool]) {
-        batch.removeAll()
-        for (event, isFresh) in zip(events, isFresh) where isFresh {
-            batch.append(topic: 0, keyOf: texts, event.entity, valueOf: texts, event.json)
-            batch.header("id", of: texts, event.id)
-        }
-    }
-}
-
-/// The newest ids, as hashes: a ring and a set.
-struct RecentIDs: Sendable {
-    /// A client that sends again does so within this many events.
-    static let capacity = 200_000
-
-    private var set: Set<UInt64> = []
-    private var ring: [UInt64] = []
-    private var oldest = 0
-
-    /// - Returns: whether it was new.
-    mutating func insert(_ id: UInt64) -> Bool {
-        guard set.insert(id).inserted else { return false }
-        if ring.count < Self.capacity {
-            ring.append(id)
-        } else {
-            set.remove(ring[oldest])
-            ring[oldest] = id
-            oldest = (oldest + 1) % Self.capacity
-        }
-        return true
-    }
-
-    mutating func remove(_ id: UInt64) { set.remove(id) }
-
-    /// - Returns: whether it was there.
-    mutating func take(_ id: UInt64) -> Bool { set.remove(id) != nil }
-
-    static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 { FNV1a.hash(bytes) }
 }

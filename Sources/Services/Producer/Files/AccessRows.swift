@@ -24,12 +24,12 @@ final class AccessRows: LineRows, RowReader {
     @exclusivity(unchecked) private(set) var bytes: [UInt8] = []
     @exclusivity(unchecked) private(set) var fields: [Range<Int>]
 
-    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool) throws {
+    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool, shouldWait: (@Sendable () -> Bool)?) throws {
         host = Array((format.host ?? "localhost").utf8)
         hasHost = format.host == nil
         truth = try format.labels.map { try LineTruth(path: $0) }
         fields = Array(repeating: 0..<0, count: Self.names.count)
-        try super.init(path: path, follows: follows)
+        try super.init(path: path, format: format, follows: follows, shouldWait: shouldWait)
     }
 
     var columns: [String] { Self.names }

@@ -3,8 +3,8 @@ import Glibc
 import ServiceKit
 import Text
 
-/// Which file a source reads now, and which comes next: a single file, a folder's files in order of their names, or a file that is
-/// followed as `tail -F` does, over rotations.
+/// Which file a source reads now, and which comes next: a single file, a folder's files in order of their names (`NaturalOrder`), or a file that is
+/// followed as `tail -F` does, over rotations. A followed folder is looked through for later files again and again.
 ///
 /// A followed file is known by its first lines, not by its name: after a rotation the name belongs to another file, and a restart finds the old
 /// one under a name that begins with its own, such as `access.log.1`.
@@ -40,6 +40,20 @@ struct FileWalk {
     private var inode: UInt = 0
     private var replacedAt: Double?
     private var hadLastLook = false
+    /// Of a folder: the files that are known, and when it was last looked through, milliseconds since 1970.
+    private var known: Set<String> = []
+    private(set) var listedAt: Int64 = 0
+    private var listAgainAt = 0.0
+    /// Files that came too late to be read in their order, to be named once.
+    private(set) var missed: [String] = []
+    /// Of a followed file: what it was when it was last compared.
+    private var print: FilePrint?
+    private var printed: FileStatus?
+    private var compareAgainAt = 0.0
+
+    /// Seconds between two looks into a folder, and between two comparisons of a file that seems unchanged.
+    private static let listInterval = 0.2
+    private static let compareInterval = 2.0
 
     /// Seconds that a writer may take to let go of a file that was renamed.
     private static let grace = 1.0
@@ -65,6 +79,8 @@ struct FileWalk {
         let files = Self.files(in: path)
         guard let first = files.first else { throw SourceError("The folder \(path) has no file to read.") }
         left = Array(files.dropFirst())
+        known = Set(files)
+        listedAt = Clock.milliseconds
         current = Self.inFolder(path, first)
     }
 
@@ -76,7 +92,7 @@ struct FileWalk {
     mutating func identify() -> Bool {
         guard follows, isSingle, root != "-" else { return true }
         guard current.cursor.isEmpty else { return true }
-        inode = Self.status(current.path)?.inode ?? 0
+        inode = FileStatus(current.path)?.inode ?? 0
         guard let mark = Self.mark(of: current.path, lines: lines) else { return false }
         current.cursor = mark
         current.idName = name + "#" + mark
@@ -84,8 +100,8 @@ struct FileWalk {
     }
 
     /// What to do at the end of the current file.
-    /// - Parameter readSoFar: bytes, to notice a file that was cut.
-    mutating func step(readSoFar: Int64) -> Step {
+    mutating func step() -> Step {
+        if follows, !isSingle { list() }
         if !left.isEmpty {
             // A later file is there, so this one is complete.
             if follows, !hadLastLook {
@@ -94,15 +110,10 @@ struct FileWalk {
             }
             return turn(to: left.removeFirst())
         }
-        guard follows, root != "-" else { return .stay }
-        if !isSingle {
-            let known = Self.lastPart(current.path)
-            left = Self.files(in: root).filter { $0 > known }
-            return .stay
-        }
-        guard let status = Self.status(root) else { return .stay }
+        guard follows, isSingle, root != "-" else { return .stay }
+        guard let status = FileStatus(root) else { return .stay }
         if inode == 0 { inode = status.inode }
-        guard current.path != root || status.inode != inode || status.size < readSoFar else {
+        guard current.path != root || status.inode != inode else {
             replacedAt = nil
             return .stay
         }
@@ -116,10 +127,43 @@ struct FileWalk {
         return turn(to: root)
     }
 
+    /// Whether a followed file was written anew under its name since the last call, as by `truncate` and a writer that goes on: then it is `current` again, from
+    /// its beginning. Compared when it has changed, and every few seconds.
+    /// - Parameter readSoFar: bytes.
+    mutating func wasRewritten(readSoFar: Int64) -> Bool {
+        guard follows, isSingle, current.path == root, let status = FileStatus(root), status.inode == inode else { return false }
+        let now = Clock.monotonicSeconds
+        guard status != printed || readSoFar != print?.end || now >= compareAgainAt else { return false }
+        compareAgainAt = now + Self.compareInterval
+        let isSame = status.size >= readSoFar && print?.matches(root) ?? true
+        print = isSame ? FilePrint(root, end: readSoFar) : nil
+        printed = status
+        if !isSame { _ = turn(to: root) }
+        return !isSame
+    }
+
+    /// Looks through a folder for later files, and for those that came behind `current`.
+    private mutating func list() {
+        let now = Clock.monotonicSeconds
+        guard now >= listAgainAt else { return }
+        listAgainAt = now + Self.listInterval
+        let files = Self.files(in: root)
+        listedAt = Clock.milliseconds
+        left = files.filter { NaturalOrder.isBefore(current.cursor, $0) }
+        for file in files where known.insert(file).inserted && NaturalOrder.isBefore(file, current.cursor) { missed.append(file) }
+    }
+
+    /// The files that were missed since the last call.
+    mutating func takeMissed() -> [String] {
+        defer { missed.removeAll() }
+        return missed
+    }
+
     private mutating func turn(to file: String) -> Step {
         done += 1
         replacedAt = nil
         hadLastLook = false
+        print = nil
         if isSingle {
             current = File(path: file, idName: name, cursor: "")
             _ = identify()
@@ -130,18 +174,24 @@ struct FileWalk {
     }
 
     /// Goes on with the file of an earlier run.
+    /// - Parameter listedAt: when that run last looked through the folder; a file that has come or changed behind its position since was not read.
     /// - Returns: false when it is gone: then everything that is there now is new.
-    mutating func resume(at cursor: String) -> Bool {
+    mutating func resume(at cursor: String, listedAt: Int64) -> Bool {
         if !isSingle {
             let files = Self.files(in: root)
+            if listedAt > 0 {
+                missed = files.filter {
+                    NaturalOrder.isBefore($0, cursor) && (FileStatus(root + "/" + $0)?.changed ?? 0) / 1_000_000 > listedAt
+                }
+            }
             guard files.contains(cursor) else {
-                let later = files.filter { $0 > cursor }
+                let later = files.filter { NaturalOrder.isBefore(cursor, $0) }
                 guard let first = later.first else { return false }
                 left = Array(later.dropFirst())
                 current = Self.inFolder(root, first)
                 return false
             }
-            left = files.filter { $0 > cursor }
+            left = files.filter { NaturalOrder.isBefore(cursor, $0) }
             current = Self.inFolder(root, cursor)
             return true
         }
@@ -154,7 +204,7 @@ struct FileWalk {
         guard let place = found.firstIndex(where: { $0.mark == cursor }) else { return false }
         left = found[(place + 1)...].map(\.path)
         current = File(path: found[place].path, idName: name + "#" + cursor, cursor: cursor)
-        inode = Self.status(current.path)?.inode ?? 0
+        inode = FileStatus(current.path)?.inode ?? 0
         return true
     }
 
@@ -175,16 +225,7 @@ struct FileWalk {
         return Hexadecimal.text(hash.value)
     }
 
-    private static func isOlder(_ a: String, _ b: String) -> Bool {
-        let (first, second) = (status(a), status(b))
-        return (first?.seconds ?? 0, first?.nanoseconds ?? 0) < (second?.seconds ?? 0, second?.nanoseconds ?? 0)
-    }
-
-    private static func status(_ path: String) -> (inode: UInt, size: Int64, seconds: Int, nanoseconds: Int)? {
-        var found = stat()
-        guard stat(path, &found) == 0 else { return nil }
-        return (UInt(found.st_ino), Int64(found.st_size), found.st_mtim.tv_sec, found.st_mtim.tv_nsec)
-    }
+    private static func isOlder(_ a: String, _ b: String) -> Bool { (FileStatus(a)?.modified ?? 0) < (FileStatus(b)?.modified ?? 0) }
 
     private static func isFolder(_ path: String) -> Bool {
         var found = stat()
@@ -200,10 +241,12 @@ struct FileWalk {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            guard !name.hasPrefix("."), !isFolder(folder + "/" + name) else { continue }
+            // Only where the folder itself does not say what it is, the file is asked.
+            let isPlain = entry.pointee.d_type == UInt8(DT_REG) || !isFolder(folder + "/" + name)
+            guard !name.hasPrefix("."), isPlain else { continue }
             names.append(name)
         }
-        return names.sorted()
+        return names.sorted(by: NaturalOrder.isBefore)
     }
 
     private static func lastPart(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? "file" }

@@ -12,8 +12,11 @@ final class JSONColumns {
     @exclusivity(unchecked) private(set) var fields: [Range<Int>]
     private let document: JSONFields
 
-    /// - Parameter format: `columns` names the path of a field where it is not the schema's; `label` and the others are paths too.
-    init(schema: EventSchema, format: FileFormat, extra: [String] = []) throws {
+    /// - Parameters:
+    ///   - format: `columns` names the path of a field where it is not the schema's; `label` and the others are paths too.
+    ///   - extra: more paths, such as that of an id.
+    ///   - maximumBytes: a larger document is malformed.
+    init(schema: EventSchema, format: FileFormat, extra: [String] = [], maximumBytes: Int = 1 << 20) throws {
         var names: [String] = []
         for path in schema.fields.map({ format.columns[$0.name] ?? $0.path })
             + [format.label, format.labelKind, format.labelStart, format.labelEnd, format.ignore].compactMap(\.self)
@@ -23,10 +26,16 @@ final class JSONColumns {
         }
         self.names = names
         fields = Array(repeating: 0..<0, count: names.count)
-        do { document = try JSONFields(paths: names) } catch { throw SourceError("The fields of the source: \(error.message)") }
+        do { document = try JSONFields(paths: names, maximumBytes: maximumBytes) } catch {
+            throw SourceError("The fields of the source: \(error.message)")
+        }
     }
 
-    func read(_ text: [UInt8], _ range: Range<Int>) -> SourceRow { take(document.read(text, range)) }
+    func read(_ text: [UInt8], _ range: Range<Int>) -> SourceRow {
+        let result = document.read(text, range)
+        if case .malformed = result, let problem = JSONProblem.first(in: text, range) { return .unmappable(.malformed, "\(problem).") }
+        return take(result)
+    }
 
     /// One object or an array of objects, which `next` then gives one by one.
     func open(_ text: [UInt8]) -> JSONReadResult { document.open(text) }
@@ -62,9 +71,9 @@ final class JSONColumns {
 final class JSONRows: LineRows, RowReader {
     private let object: JSONColumns
 
-    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool) throws {
+    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool, shouldWait: (@Sendable () -> Bool)?) throws {
         object = try JSONColumns(schema: schema, format: format)
-        try super.init(path: path, follows: follows)
+        try super.init(path: path, format: format, follows: follows, shouldWait: shouldWait)
     }
 
     var columns: [String] { object.names }

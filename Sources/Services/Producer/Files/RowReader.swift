@@ -5,8 +5,10 @@ import UseCases
 
 /// The rows of one file of some format: columns of text. One owner thread.
 protocol RowReader: AnyObject {
-    /// - Parameter follows: the file may still grow; a last row without its end waits for it.
-    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool) throws
+    /// - Parameters:
+    ///   - follows: the file may still grow; a last row without its end waits for it.
+    ///   - shouldWait: false ends a pipe that has nothing for now.
+    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool, shouldWait: (@Sendable () -> Bool)?) throws
 
     /// The names of the columns.
     var columns: [String] { get }
@@ -42,9 +44,11 @@ let maximumRowBytes = 1 << 18
 final class CSVRows: RowReader {
     private let reader: CSVReader
 
-    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool) throws {
+    init(path: String, format: FileFormat, schema: EventSchema, follows: Bool, shouldWait: (@Sendable () -> Bool)?) throws {
         var settings = CSVSettings(delimiter: format.delimiter, maximumRecordBytes: maximumRowBytes)
         settings.follows = follows
+        settings.encoding = format.encoding
+        settings.shouldWait = shouldWait
         reader = try CSVReader(path: path, settings)
     }
 
@@ -66,6 +70,7 @@ final class CSVRows: RowReader {
         case .wrongColumnCount: return .unmappable(.columnCount, Self.sentence(status))
         case .tooLong: return .unmappable(.tooLarge, Self.sentence(status))
         case .unterminatedQuote, .binary: return .unmappable(.malformed, Self.sentence(status))
+        case .notUTF8: return .unmappable(.malformed, "Line \(reader.line): " + Self.sentence(status))
         }
     }
 
@@ -81,8 +86,9 @@ class LineRows {
     let reader: LineReader
     private var isFinished = false
 
-    init(path: String, follows: Bool) throws {
-        reader = try LineReader(path: path, maximumLineBytes: maximumRowBytes, follows: follows)
+    init(path: String, format: FileFormat, follows: Bool, shouldWait: (@Sendable () -> Bool)?) throws {
+        reader = try LineReader(
+            path: path, maximumLineBytes: maximumRowBytes, follows: follows, encoding: format.encoding, shouldWait: shouldWait)
     }
 
     static var identifyingLines: Int { 1 }
@@ -99,6 +105,9 @@ class LineRows {
         case .ok: .event
         case .tooLong(let limit): .unmappable(.tooLarge, "The line is longer than \(limit) bytes.")
         case .binary: .unmappable(.malformed, "The line has a NUL byte, so it is not text.")
+        case .notUTF8(let byte):
+            .unmappable(
+                .malformed, "Byte \(byte) of line \(reader.line) is not UTF-8. Is the file of another encoding, such as `encoding: windows-1252`?")
         }
     }
 

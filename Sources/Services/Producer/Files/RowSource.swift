@@ -38,15 +38,27 @@ final class RowSource<Rows: RowReader>: EventSource {
     @exclusivity(unchecked) private var isShifted = false
     /// The file has no name of its own yet.
     private var isWaiting: Bool
+    /// Rows until a followed file is compared with what it was; at its end it is each time.
+    @exclusivity(unchecked) private var untilCompared = 0
+    private let log: Logger?
+    private let shouldWait: (@Sendable () -> Bool)?
+
+    private static var comparedRows: Int { 2_000 }
 
     /// - Parameters:
     ///   - path: a file, a folder, or `-` for standard input.
     ///   - strict: the file is the use case's own, so a column that it names must be there.
     ///   - loops: begins again at the end; reads the file's times once at the start to know its length.
-    init(path: String, csv format: FileFormat, schema: EventSchema, strict: Bool, loops: Bool) throws {
+    ///   - shouldWait: asked while standard input has nothing for now; false ends it.
+    init(
+        path: String, csv format: FileFormat, schema: EventSchema, strict: Bool, loops: Bool, log: Logger? = nil,
+        shouldWait: (@Sendable () -> Bool)? = nil
+    ) throws {
+        self.log = log
+        self.shouldWait = path == "-" ? shouldWait : nil
         let files = try FileWalk(path: path, follows: format.follow, lines: Rows.identifyingLines)
         let first = files.current
-        let reader = try Rows(path: first.path, format: format, schema: schema, follows: format.follow)
+        let reader = try Rows(path: first.path, format: format, schema: schema, follows: format.follow, shouldWait: shouldWait)
         self.files = files
         self.format = format
         self.schema = schema
@@ -87,7 +99,8 @@ final class RowSource<Rows: RowReader>: EventSource {
         guard TimeText.canWrite(timeFormat) else {
             throw SourceError("--loop moves times on, which it can do for ISO 8601 and epoch times, not for a pattern.")
         }
-        period = try FileSpan.measure(Rows(path: first.path, format: format, schema: schema, follows: false), key: key, path: first.path)
+        period = try FileSpan.measure(
+            Rows(path: first.path, format: format, schema: schema, follows: false, shouldWait: nil), key: key, path: first.path)
     }
 
     var bytes: [UInt8] { isShifted ? shifted : rows.bytes }
@@ -97,7 +110,8 @@ final class RowSource<Rows: RowReader>: EventSource {
     var eventTime: Int64 { key.eventTime + shift }
     var position: SourcePosition {
         SourcePosition(
-            events: count, pass: pass, line: isWaiting ? 0 : rows.line, cursor: files.isSingle && !format.follow ? "" : files.current.cursor)
+            events: count, pass: pass, line: isWaiting ? 0 : rows.line, start: files.listedAt,
+            cursor: files.isSingle && !format.follow ? "" : files.current.cursor)
     }
 
     var fraction: Double? {
@@ -118,7 +132,7 @@ final class RowSource<Rows: RowReader>: EventSource {
             return row
         }
         key.read(rows.bytes, rows.fields)
-        if pass > 1, key.hasTime { moveTime() }
+        if pass > 1, period != nil, key.hasTime { moveTime() }
         return .event
     }
 
@@ -131,26 +145,60 @@ final class RowSource<Rows: RowReader>: EventSource {
                     idStem = Self.stem(files.current)
                     isWaiting = false
                 }
-                if let row = try rows.next() { return row }
+                if format.follow, try isAnew() { continue }
+                if let row = try rows.next() {
+                    // Half a line at a stop is none.
+                    if let shouldWait, !shouldWait() { return nil }
+                    return row
+                }
+                untilCompared = 0
             }
             if period != nil {
                 try rows.rewind()
                 pass += 1
                 return try rows.next()
             }
-            switch files.step(readSoFar: rows.bytesRead) {
-            case .stay: return nil
+            switch files.step() {
+            case .stay:
+                nameMissed()
+                return nil
             case .lastLook: rows.finish()
-            case .next:
-                rows = try open(files.current)
-                isWaiting = format.follow
-                idStem = Self.stem(files.current)
+            case .next: try turn()
             }
         }
     }
 
+    /// Whether the file that is followed was written anew, and is begun again.
+    private func isAnew() throws -> Bool {
+        untilCompared -= 1
+        guard untilCompared < 0 else { return false }
+        untilCompared = Self.comparedRows
+        guard files.wasRewritten(readSoFar: rows.bytesRead) else { return false }
+        log?.warning("the file was written anew and is read from its beginning", ["file": files.current.path])
+        // Its first lines may be the same as before, its rows are others.
+        pass += 1
+        try turn()
+        return true
+    }
+
+    private func turn() throws {
+        rows = try open(files.current)
+        isWaiting = format.follow
+        idStem = Self.stem(files.current)
+        nameMissed()
+    }
+
+    private func nameMissed() {
+        guard !files.missed.isEmpty else { return }
+        for file in files.takeMissed() {
+            log?.warning(
+                "a file came or changed behind the one that is read, so it is not read; give it a name that comes after that one",
+                ["file": file, "reading": files.current.cursor])
+        }
+    }
+
     private func open(_ file: FileWalk.File) throws -> Rows {
-        let rows = try Rows(path: file.path, format: format, schema: schema, follows: format.follow)
+        let rows = try Rows(path: file.path, format: format, schema: schema, follows: format.follow, shouldWait: shouldWait)
         guard rows.columns == header else {
             throw SourceError("\(file.path): The columns are not those of the files before it: \(rows.columns.joined(separator: ", ")).")
         }
@@ -215,12 +263,19 @@ final class RowSource<Rows: RowReader>: EventSource {
         count = position.events
         guard position.line > 0 || !position.cursor.isEmpty else { return }
         if !position.cursor.isEmpty {
-            guard files.resume(at: position.cursor) else { return }
+            let isThere = files.resume(at: position.cursor, listedAt: position.start)
+            nameMissed()
             rows = try open(files.current)
-            isWaiting = false
             idStem = Self.stem(files.current)
+            guard isThere else { return }
+            isWaiting = false
         }
-        if position.line > 0 { try rows.skip(toLine: position.line + 1) }
+        guard position.line > 0 else { return }
+        try rows.skip(toLine: position.line + 1)
+        guard format.follow, rows.line < position.line else { return }
+        log?.warning("the file was written anew and is read from its beginning", ["file": files.current.path])
+        pass += 1
+        rows = try open(files.current)
     }
 }
 

@@ -1,10 +1,9 @@
 import Foundation
-import TestSupport
 
 /// A program of Debian's as a server of a test's own, in a folder of its own; both are gone with the last reference.
-final class SourceServer {
-    let folder: URL
-    let port: Int
+public final class SourceServer {
+    public let folder: URL
+    public let port: Int
     private let process = Process()
 
     /// - Parameters:
@@ -35,7 +34,7 @@ final class SourceServer {
     }
 
     @discardableResult
-    static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
+    public static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
         let process = Process()
         process.executableURL = URL(filePath: program)
         process.arguments = arguments
@@ -50,12 +49,12 @@ final class SourceServer {
 }
 
 /// nginx with files of JSON, which fails one request in five where it is asked to.
-enum Nginx {
+public enum Nginx {
     static let path = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"].first { FileManager.default.isExecutableFile(atPath: $0) }
-    static let isMissing = path == nil
+    public static let isMissing = path == nil
 
     /// - Parameter pages: contents by the value of the parameter `page`; a page that is not there is an empty list.
-    static func serve(pages: [String: String], fails: Bool = true) throws -> SourceServer {
+    public static func serve(pages: [String: String], fails: Bool = true) throws -> SourceServer {
         guard let path else { throw CocoaError(.fileNoSuchFile) }
         let server = try SourceServer("nginx")
         let files = server.folder.appending(path: "pages")
@@ -97,12 +96,12 @@ enum Nginx {
 
 extension Nginx {
     /// Puts a page in the place of another one of its name, as a whole.
-    static func put(_ text: String, page: String, on server: SourceServer) throws {
+    public static func put(_ text: String, page: String, on server: SourceServer) throws {
         try text.write(to: server.folder.appending(path: "pages/\(page).json"), atomically: true, encoding: .utf8)
     }
 
     /// Time (seconds), status and page of every request so far.
-    static func requests(of server: SourceServer) -> [(time: Double, status: Int, page: String)] {
+    public static func requests(of server: SourceServer) -> [(time: Double, status: Int, page: String)] {
         let text = (try? String(contentsOf: server.folder.appending(path: "access.log"), encoding: .utf8)) ?? ""
         return text.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ")
@@ -113,13 +112,13 @@ extension Nginx {
 }
 
 /// A PostgreSQL server with trust for whoever reaches it.
-enum Postgres {
+public enum Postgres {
     static let folder = (13...18).reversed().map { "/usr/lib/postgresql/\($0)/bin" }.first {
         FileManager.default.isExecutableFile(atPath: $0 + "/postgres")
     }
-    static let isMissing = folder == nil || (getuid() == 0 && !FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"))
+    public static let isMissing = folder == nil || (getuid() == 0 && !FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"))
 
-    static func start() throws -> SourceServer {
+    public static func start() throws -> SourceServer {
         guard let folder else { throw CocoaError(.fileNoSuchFile) }
         let server = try SourceServer("postgres", isPostgres: true)
         let data = server.folder.path + "/data"
@@ -134,4 +133,13 @@ enum Postgres {
             ])
         return server
     }
+
+    /// Runs statements by `psql`.
+    /// - Returns: its status, 0 where all went well.
+    @discardableResult
+    public static func run(_ sql: String, on server: SourceServer) throws -> Int32 {
+        try SourceServer.run((folder ?? "") + "/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address(of: server), "-c", sql]).status
+    }
+
+    public static func address(of server: SourceServer) -> String { "host=127.0.0.1 port=\(server.port) user=vyuha dbname=postgres" }
 }
