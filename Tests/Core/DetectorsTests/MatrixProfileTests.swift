@@ -1,10 +1,11 @@
 import Testing
+import Text
 
 @testable import Detectors
 
 /// A slow sine with some noise, and a change where a test wants one.
 private func wave(_ rows: Int, seed: UInt64 = 5, _ change: (Int, Double) -> Double = { $1 }) -> [Double] {
-    var random = SeededGenerator(seed: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<rows).map { change($0, approximatelySine($0) + 0.05 * random.normal()) }
 }
 
