@@ -113,8 +113,20 @@ extension FileScorer {
             let span = min(Int(Double(sequence.count) * probation), 750)
             let rows = table.matrix.selecting(rows: sequence)
             let part: (scores: [Double], flags: [Bool])
-            if plan.detector == .ensemble || plan.detector == .conformalNeighbours {
-                part = try ownPast(rows, span: span, plan: plan, cut: threshold.score)
+            if plan.detector == .ensemble {
+                var members = try StreamEnsemble(columns: rows.columns, span: min(max(span, 30), 5000))
+                part = ownPast(rows, span: span, cut: threshold.score) { members.score($0) }
+            } else if plan.detector == .conformalNeighbours {
+                let given = Dictionary(uniqueKeysWithValues: plan.parameters.values.map { ($0.name, $0.value) })
+                let parameters = try DetectorParameters(
+                    for: .conformalNeighbours, given: given.merging(["span": .integer(max(span, 30))]) { $1 })
+                let detector = ConformalNeighbours.untrained(columns: rows.columns, parameters: parameters)
+                var (state, scratch) = (detector.makeState(), ScoringScratch())
+                part = ownPast(rows, span: span, cut: threshold.score) { row in
+                    let surprise = detector.score(row, time: 0, state: &state, scratch: &scratch)
+                    detector.learn(row, time: 0, state: &state)
+                    return Calibration.score(surprise: surprise)
+                }
             } else {
                 part = try refitting(rows, times: sequence.map { table.times[$0] }, span: span, plan: plan)
             }
@@ -127,29 +139,18 @@ extension FileScorer {
         return result
     }
 
-    /// Each row against the stream's own past.
+    /// Each row against the stream's own past: `score` takes a row in and gives its score.
     private static func ownPast(
-        _ rows: FeatureMatrix, span: Int, plan: TrainingPlan, cut: Double
-    ) throws(DetectorError) -> (scores: [Double], flags: [Bool]) {
-        var given: [String: ParameterValue] = [:]
-        if plan.detector == .conformalNeighbours {
-            given = Dictionary(uniqueKeysWithValues: plan.parameters.values.map { ($0.name, $0.value) })
-        }
-        given["span"] = .integer(max(span, 30))
-        let detector = ConformalNeighbours.untrained(
-            columns: rows.columns, parameters: try DetectorParameters(for: .conformalNeighbours, given: given))
-        var state = detector.makeState()
-        var scratch = ScoringScratch()
+        _ rows: FeatureMatrix, span: Int, cut: Double, score: (Span<Double>) -> Double
+    ) -> (scores: [Double], flags: [Bool]) {
         var scores: [Double] = []
         var flags: [Bool] = []
         var last = [Double](repeating: 0, count: rows.columns)
         for row in 0..<rows.rows {
             // A missing value repeats the last one.
             for column in 0..<rows.columns where rows[row, column].isFinite { last[column] = rows[row, column] }
-            let score = Calibration.score(surprise: detector.score(last.span, time: 0, state: &state, scratch: &scratch))
-            detector.learn(last.span, time: 0, state: &state)
-            scores.append(score)
-            flags.append(score >= cut && row >= span)
+            scores.append(score(last.span))
+            flags.append(scores[row] >= cut && row >= span)
         }
         return (scores, flags)
     }
