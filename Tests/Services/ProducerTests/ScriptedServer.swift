@@ -33,7 +33,11 @@ final class ScriptedServer: Sendable {
         Thread.detachNewThread { [weak self] in
             while true {
                 let connection = accept(made, nil, nil)
-                guard connection >= 0 else { return }
+                // The descriptor is closed here alone: closed elsewhere, its number could be another server's by the next `accept`.
+                guard connection >= 0 else {
+                    close(made)
+                    return
+                }
                 Self.serve(connection) { head in
                     guard let self else { return nil }
                     let words = head.split(separator: " ")
@@ -48,10 +52,7 @@ final class ScriptedServer: Sendable {
         }
     }
 
-    deinit {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
-    }
+    deinit { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     var seen: [Request] { requests.withLock { $0 } }
     var url: String { "http://127.0.0.1:\(port)/readings" }

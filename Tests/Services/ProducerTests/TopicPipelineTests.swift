@@ -156,6 +156,7 @@ struct TopicPipelineTests {
         try run.send(24..<36)
         _ = try run.start { $0.from = .latest }
         let fares = try run.records("events", 24).compactMap { JSONValueOf($0.value, "fare").flatMap { Int($0) } }
-        #expect(fares.sorted() == Array(12..<36))
+        // What the stop could not commit comes again, under the same id.
+        #expect(Set(fares).sorted() == Array(12..<36))
     }
 }
