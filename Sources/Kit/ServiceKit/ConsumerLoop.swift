@@ -17,7 +17,7 @@ import RedisClient
 /// - What no waiting mends ends `run`.
 public final class ConsumerLoop {
     /// Bounds how long a stop waits for the poll, milliseconds.
-    private static let pollTimeout = 100
+    private static let pollTimeout = 200
     /// Seconds between commits: what a crash makes the next owner read again is bounded by this.
     private static let commitInterval = 0.2
     private static let lagInterval = 2.0
