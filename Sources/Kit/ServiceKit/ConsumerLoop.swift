@@ -328,8 +328,8 @@ public final class ConsumerLoop {
 
     private func commit(_ consumer: KafkaConsumer, wait: Bool) throws {
         lastCommit = Clock.monotonicSeconds
-        if consumer.failedCommits != failedCommits {
-            // As during a rebalance. Which ones failed is not worth knowing: they are few.
+        if wait || consumer.failedCommits != failedCommits {
+            // As during a rebalance. Which ones failed is not worth knowing: they are few. One that waits does not rely on those that did not.
             failedCommits = consumer.failedCommits
             pending.merge(sent) { newest, _ in newest }
         }
@@ -338,7 +338,7 @@ public final class ConsumerLoop {
             let offsets = noted(pending.map { PartitionOffset($0.key, $0.value) })
             try consumer.commit(offsets, wait: wait)
             poison.progressed(offsets)
-            sent.merge(pending) { $1 }
+            if wait { sent.removeAll(keepingCapacity: true) } else { sent.merge(pending) { $1 } }
             if owner != nil { settled.merge(pending) { $1 } }
             pending.removeAll(keepingCapacity: true)
         } catch {
