@@ -161,7 +161,8 @@ def records(topics):
             if silent == 15:
                 raise Failed(f"the broker shows nothing of {partition.topic} [{partition.partition}] behind offset {consumer.position(partition)} of {end}")
             for message in batch.get(partition, []):
-                found[partition.topic].append((dict(message.headers), message.value))
+                if message.offset < end:
+                    found[partition.topic].append((dict(message.headers), message.value))
     consumer.close()
     return found
 
