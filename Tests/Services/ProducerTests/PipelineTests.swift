@@ -9,6 +9,7 @@ import Synchronization
 import TestSupport
 import Testing
 import UseCases
+import Streaming
 
 @testable import Producer
 @testable import ServiceKit
@@ -25,9 +26,9 @@ struct PipelineTests {
         var environment = ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2"]
         environment["REDIS_URL"] = redis?.url
         var reader = SettingsReader(arguments: [], environment: environment)
-        let common = try #require(CommonSettings(&reader, useCaseName: useCase, defaultPort: 0))
+        let stream = try #require(StreamSettings(&reader, useCaseName: useCase, defaultPort: 0))
         return ProducerSettings(
-            common: common, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator),
+            stream: stream, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator),
             limit: limit,
             keepsPosition: redis != nil)
     }
