@@ -62,7 +62,7 @@ let core: [Target] = [
     Layer.core.library("Features", ["Contracts", "JSON", "Text"]),
     Layer.core.library("Detectors", ["JSON", "Text"]),
     Layer.core.library("Simulation", ["Text"]),
-    Layer.core.library("Alerting", ["JSON", "Text"]),
+    Layer.core.library("Alerting", ["Contracts", "JSON", "Text"]),
     Layer.core.library("Quality", ["JSON", "Text"]),
 ]
 

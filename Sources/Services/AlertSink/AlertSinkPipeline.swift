@@ -28,11 +28,10 @@ final class AlertSinkPipeline {
     init(_ settings: AlertSinkSettings, _ service: Service) throws {
         self.settings = settings
         self.service = service
-        let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         sink = try RecordSink(settings.stream, service, topics: [topics.deadLetter])
         loop = ConsumerLoop(
-            settings.stream, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch, sink: sink,
+            settings.stream, service, topics: [topics.anomalies], group: settings.identity.group, batch: settings.batch, sink: sink,
             deadLetterTopic: 0)
         decoder = try AnomalyDecoder()
         decisions = try Decisions(settings)
@@ -118,8 +117,8 @@ final class AlertSinkPipeline {
 
     /// A delivery thread: everything it uses is made here and belongs to it.
     private static func run(_ kind: ReceiverKind, _ settings: AlertSinkSettings, _ service: Service, _ turn: Turn) throws {
-        let graveyard = Graveyard(settings, service)
-        let key = RedisKeys(useCase: settings.useCase.name).alertOutbox(receiver: kind.name)
+        let graveyard = Graveyard(settings, service, receiver: kind.name)
+        let key = settings.identity.keys.alertOutbox(receiver: kind.name)
         let delivery = Delivery(
             outbox: Outbox(RedisClient(settings.common.redis), key: key, owner: settings.owner), receiver: try kind.make(settings, service),
             metrics: DeliveryMetrics(service.metrics, receiver: kind.name), log: service.log, maximumAge: Int64(settings.maximumAge),
@@ -165,7 +164,7 @@ extension Decisions {
     convenience init(_ settings: AlertSinkSettings) throws {
         let receivers = Receivers.wanted(settings).map(\.name)
         let store = try AlertStore(
-            RedisClient(settings.common.redis), keys: RedisKeys(useCase: settings.useCase.name), receivers: receivers,
+            RedisClient(settings.common.redis), keys: settings.identity.keys, receivers: receivers,
             outboxLimit: settings.outboxLimit, memory: settings.memory)
         self.init(store, settings.useCase.alerts.policy, Messages(text: AlertText(settings.useCase), receivers: receivers))
     }

@@ -1,3 +1,4 @@
+import Contracts
 import Alerting
 import HTTPClient
 import ServiceKit
@@ -9,6 +10,7 @@ struct AlertSinkSettings: ServiceSettings, Sendable {
     let useCase: UseCase
     let stream: StreamSettings
     var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("alert-sink", useCase: useCase.name) }
     /// Most anomalies in one batch.
     let batch: Int
     /// Address that gets each alert as a POST, and the key that signs it; nil: no webhook, no signature.

@@ -39,10 +39,10 @@ final class FeatureWriterPipeline {
     init(_ settings: FeatureWriterSettings, _ service: Service) throws {
         self.service = service
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         sink = try RecordSink(settings.stream, service, topics: [topics.deadLetter])
         loop = ConsumerLoop(
-            settings.stream, service, topics: [topics.features], group: useCase.name + ".feature-writer", batch: settings.batch, sink: sink,
+            settings.stream, service, topics: [topics.features], group: settings.identity.group, batch: settings.batch, sink: sink,
             deadLetterTopic: 0)
         metrics = FeatureWriterMetrics(service.metrics)
         redis = settings.common.redis

@@ -1,3 +1,4 @@
+import Contracts
 import ServiceKit
 import Streaming
 import UseCases
@@ -7,6 +8,7 @@ struct FeatureWriterSettings: ServiceSettings {
     let useCase: UseCase
     let stream: StreamSettings
     var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("feature-writer", useCase: useCase.name) }
     /// Most records in one batch; a batch is one Redis pipeline per feature set.
     let batch: Int
     /// Milliseconds after its last record until an entity is forgotten.

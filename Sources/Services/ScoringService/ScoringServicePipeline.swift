@@ -34,7 +34,7 @@ final class ScoringServicePipeline {
 
     init(_ settings: ScoringServiceSettings, _ service: Service) throws {
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         self.service = service
         self.settings = settings
         sink = try RecordSink(
@@ -47,7 +47,7 @@ final class ScoringServicePipeline {
 
     func run() throws {
         defer { sink.close() }
-        let (useCase, cache, step) = (settings.useCase, cache, step)
+        let (identity, cache, step) = (settings.identity, cache, step)
         ModelWatcher(settings, service).start()
         settings.api.start(service)
         quality.start()
@@ -55,13 +55,13 @@ final class ScoringServicePipeline {
         let limit = settings.entityLimit
         let partitions = StatefulPartitions<ScorerPartition>(
             service, redis: settings.common.redis,
-            store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "scoring-service") },
+            store: { StateStore($0, keys: identity.keys, service: identity.name) },
             interval: Double(settings.snapshotInterval) / 1000, idleAfter: 0,
             make: { _ in ScorerPartition(step, cache, entityLimit: limit) },
             carryOut: { [unowned self] owned, models, _ in try swap(owned, models) })
         self.partitions = partitions
         let loop = ConsumerLoop(
-            settings.stream, service, topics: [Topics(useCase: useCase.name).features], group: useCase.name + ".scoring-service",
+            settings.stream, service, topics: [settings.identity.topics.features], group: settings.identity.group,
             batch: settings.batch, owner: partitions, sink: sink, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             step.forgetRecords()

@@ -1,3 +1,4 @@
+import Contracts
 import HTTPServer
 import ServiceKit
 import Streaming
@@ -8,6 +9,7 @@ struct ScoringServiceSettings: ServiceSettings {
     let useCase: UseCase
     let stream: StreamSettings
     var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("scoring-service", useCase: useCase.name) }
     /// Most feature records scored together.
     let batch: Int
     /// Milliseconds between two looks at the registry's `current` pointer.

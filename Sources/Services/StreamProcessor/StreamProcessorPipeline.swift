@@ -38,7 +38,7 @@ final class StreamProcessorPipeline {
 
     init(_ settings: StreamProcessorSettings, _ service: Service) throws {
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         self.service = service
         self.settings = settings
         sink = try RecordSink(settings.stream, service, topics: [topics.features, topics.deadLetter], delivery: settings.delivery)
@@ -51,17 +51,17 @@ final class StreamProcessorPipeline {
 
     func run() throws {
         defer { sink.close() }
-        let useCase = settings.useCase
+        let (useCase, identity) = (settings.useCase, settings.identity)
         if useCase.plan.needsHistory {
             service.warnOfEviction(settings.common.redis)
             partitions = StatefulPartitions(
                 service, redis: settings.common.redis,
-                store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
+                store: { StateStore($0, keys: identity.keys, service: identity.name) },
                 interval: Double(settings.snapshotInterval) / 1000, idleAfter: settings.idleTimeout.map { Int64($0) } ?? .max,
                 make: { ProcessorState(useCase.plan, partition: $0) }, carryOut: { [unowned self] in try advance($0, $1, isReplay: $2) })
         }
         let loop = ConsumerLoop(
-            settings.stream, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
+            settings.stream, service, topics: [settings.identity.topics.events], group: settings.identity.group,
             batch: settings.batch, owner: partitions, sink: sink, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             try process(batch)

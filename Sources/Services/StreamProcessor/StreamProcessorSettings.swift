@@ -1,3 +1,4 @@
+import Contracts
 import ServiceKit
 import Streaming
 import UseCases
@@ -7,6 +8,7 @@ struct StreamProcessorSettings: ServiceSettings {
     let useCase: UseCase
     let stream: StreamSettings
     var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("stream-processor", useCase: useCase.name) }
     /// Most events in one batch; a batch is sent, waited for and committed as a whole.
     let batch: Int
     /// Largest event in bytes; a larger one is a dead letter without its value being read.

@@ -48,48 +48,34 @@ extension RecordSink {
         topic: Int, _ record: ConsumedRecord, of source: borrowing RecordBatch, id: [UInt8], reason: DeadLetterReason, field: String,
         detail: String
     ) {
-        let origin = Origin(
-            topic: source.topics[record.topic], partition: record.partition, offset: record.offset, timestamp: record.timestamp)
         addDeadLetter(
-            topic: topic, keyOf: source.bytes, record.key, valueOf: source.bytes, record.value, origin, id: id, reason: reason, field: field,
-            detail: detail)
-    }
-
-    /// Where the original of a dead letter is.
-    public struct Origin {
-        let topic: String
-        let partition: Int32
-        let offset: Int64
-        let timestamp: Int64
-
-        public init(topic: String, partition: Int32, offset: Int64, timestamp: Int64) {
-            self.topic = topic
-            self.partition = partition
-            self.offset = offset
-            self.timestamp = timestamp
-        }
+            topic: topic, keyOf: source.bytes, record.key, valueOf: source.bytes, record.value,
+            .record(topic: source.topics[record.topic], partition: record.partition, offset: record.offset, timestamp: record.timestamp), id: id,
+            reason: reason, field: field, detail: detail)
     }
 
     /// Adds a dead letter of a record whose key and value are parts of larger arrays.
+    /// - Parameters:
+    ///   - origin: where the original of a dead letter is.
+    ///   - stage: nil: the service's own.
     public func addDeadLetter(
-        topic: Int, keyOf keySource: [UInt8], _ key: Range<Int>?, valueOf valueSource: [UInt8], _ value: Range<Int>?, _ origin: Origin,
-        id: [UInt8], reason: DeadLetterReason, field: String, detail: String
+        topic: Int, keyOf keySource: [UInt8], _ key: Range<Int>?, valueOf valueSource: [UInt8], _ value: Range<Int>?, _ origin: DeadLetter.Origin,
+        id: [UInt8], reason: DeadLetterReason, field: String, detail: String, stage: DeadLetter.Stage? = nil
     ) {
         let size = (key?.count ?? 0) + (value?.count ?? 0)
         let room = letters.room(key: key?.count ?? 0, value: value?.count ?? 0)
+        let partition: Int32 =
+            switch origin {
+            case .record(_, let partition, _, _), .outbox(_, _, let partition, _, _): partition
+            case .row: -1
+            }
         batch.append(
-            topic: topic, partition: keepsPartition ? origin.partition : -1, keyOf: keySource, key.map { $0.prefix(room.key) }, valueOf: valueSource,
+            topic: topic, partition: keepsPartition ? partition : -1, keyOf: keySource, key.map { $0.prefix(room.key) }, valueOf: valueSource,
             value.map { $0.prefix(room.value) })
-        batch.header("id", of: id, 0..<id.count)
-        batch.header("source-topic", origin.topic)
-        batch.header("source-partition", String(origin.partition))
-        batch.header("source-offset", String(origin.offset))
-        batch.header("source-timestamp", String(origin.timestamp))
-        batch.header("reason", reason.rawValue)
-        batch.header("field", field)
-        batch.header("detail", detail)
-        batch.header("service", service.name)
-        if room.key + room.value < size { batch.header("original-size", String(size)) }
+        let letter = DeadLetter(
+            id: "", origin: origin, stage: stage ?? DeadLetter.Stage(service: service.name), reason: reason, field: field, detail: detail,
+            service: service.name, originalSize: room.key + room.value < size ? size : nil)
+        batch.headers(of: letter, id: id)
     }
 
     /// Sends the dead letter that `add` adds; one that is refused for its size is added again, shorter.
@@ -104,5 +90,21 @@ extension RecordSink {
                 producer.clearFailures()
             }
         }
+    }
+}
+
+extension OutgoingBatch {
+    /// Adds the headers of a dead letter to the record that was appended last.
+    /// - Parameter id: the event's, byte by byte, in place of the letter's own.
+    public mutating func headers(of letter: DeadLetter, id: [UInt8]) {
+        header("id", of: id, 0..<id.count)
+        for header in letter.headers.dropFirst() { self.header(header.name, header.value) }
+    }
+}
+
+extension RecordBatch {
+    /// The record as a dead letter; nil where it is none.
+    public func deadLetter(_ record: ConsumedRecord) -> DeadLetter? {
+        DeadLetter { name in header(name, of: record).map { String(decoding: bytes[$0], as: UTF8.self) } }
     }
 }

@@ -8,9 +8,11 @@ final class Graveyard {
     private let settings: AlertSinkSettings
     private let service: Service
     private let topics: Topics
+    private let receiver: String
     private var sink: RecordSink?
 
-    init(_ settings: AlertSinkSettings, _ service: Service) {
+    init(_ settings: AlertSinkSettings, _ service: Service, receiver: String) {
+        self.receiver = receiver
         self.settings = settings
         self.service = service
         topics = Topics(useCase: settings.useCase.name)
@@ -21,12 +23,13 @@ final class Graveyard {
         let sink = try sink ?? RecordSink(settings.stream, service, topics: [topics.deadLetter])
         self.sink = sink
         let key = Array(group.utf8)
-        let origin = RecordSink.Origin(
-            topic: topics.anomalies, partition: entry.source.partition, offset: entry.source.offset, timestamp: entry.source.timestamp)
+        let origin = DeadLetter.Origin.outbox(
+            receiver: receiver, topic: topics.anomalies, partition: entry.source.partition, offset: entry.source.offset,
+            timestamp: entry.source.timestamp)
         try sink.deliverLetter {
             sink.addDeadLetter(
                 topic: 0, keyOf: key, 0..<key.count, valueOf: entry.anomaly, 0..<entry.anomaly.count, origin, id: Array(id.utf8),
-                reason: .failedRepeatedly, field: "", detail: detail)
+                reason: .failedRepeatedly, field: "", detail: detail, stage: .delivery)
         }
     }
 

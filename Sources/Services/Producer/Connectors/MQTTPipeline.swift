@@ -153,7 +153,7 @@ final class MQTTPipeline {
         let arrival = Clock.milliseconds
         sink.addDeadLetter(
             topic: Topic.deadLetter, keyOf: [], nil, valueOf: message.payload, 0..<message.payload.count,
-            RecordSink.Origin(topic: message.topic, partition: -1, offset: Int64(message.id), timestamp: arrival),
+            .record(topic: message.topic, partition: -1, offset: Int64(message.id), timestamp: arrival),
             id: Array("\(settings.clientID):\(arrival):\(message.id)".utf8), reason: reason, field: "", detail: sentence)
         sink.batch.header("source", DeliveredMessages.mark(message))
         metrics.rejected.add()
