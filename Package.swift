@@ -62,7 +62,7 @@ let core: [Target] = [
     Layer.core.library("Features", ["Contracts", "JSON", "Text"]),
     Layer.core.library("Detectors", ["JSON", "Text"]),
     Layer.core.library("Simulation", ["Text"]),
-    Layer.core.library("Alerting", ["JSON", "Text"]),
+    Layer.core.library("Alerting", ["Contracts", "JSON", "Text"]),
     Layer.core.library("Quality", ["JSON", "Text"]),
 ]
 
@@ -80,8 +80,9 @@ let bridges: [Target] = [
 ]
 
 let kit: [Target] = [
-    Layer.kit.library("ServiceKit", ["JSON", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Platform", "Text"]),
-    Layer.kit.library("StateStore", ["RedisClient", "KafkaClient", "Compression", "Contracts", "ServiceKit"]),
+    Layer.kit.library("ServiceKit", ["JSON", "HTTPServer", "RedisClient", "Platform", "Text"]),
+    // The consumer's loop, records and dead letters on their way out, and state per partition.
+    Layer.kit.library("Streaming", ["ServiceKit", "KafkaClient", "RedisClient", "Compression", "Contracts", "JSON", "Platform"]),
 ]
 
 let domain: [Target] = [
@@ -97,19 +98,22 @@ let services: [Target] = [
         "Producer",
         [
             "UseCases", "Features", "Simulation", "Quality", "Compression", "CSVReader", "HTTPClient", "HTTPServer", "MQTTClient",
-            "PostgresClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Platform", "Text",
+            "PostgresClient", "KafkaClient", "RedisClient", "Streaming", "ServiceKit", "Contracts", "JSON", "Platform", "Text",
         ]),
-    Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
-    Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),
+    Layer.services.executable("StreamProcessor", ["UseCases", "Streaming", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
+    Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "Streaming", "ServiceKit", "Contracts"]),
     Layer.services.executable(
         "ScoringService",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Scoring", "Detectors", "Quality", "ModelRegistry", "HTTPServer",
+            "UseCases", "Features", "FeatureStore", "Streaming", "Scoring", "Detectors", "Quality", "ModelRegistry", "HTTPServer",
             "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Platform",
         ]),
     Layer.services.executable(
         "AlertSink",
-        ["UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Platform"]),
+        [
+            "UseCases", "Alerting", "AlertStore", "HTTPClient", "RedisClient", "KafkaClient", "Streaming", "ServiceKit", "Contracts", "JSON",
+            "Platform",
+        ]),
     Layer.services.executable(
         "Trainer",
         ["UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "CSVReader", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text"]),
@@ -120,12 +124,12 @@ let tools: [Target] = [
         "VyuhaCtl",
         [
             "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
-            "PostgresClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text",
+            "PostgresClient", "RedisClient", "KafkaClient", "Streaming", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.tools.executable(
         "Benchmarks",
         [
-            "UseCases", "Features", "FeatureStore", "StateStore", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer", "HTTPClient",
+            "UseCases", "Features", "FeatureStore", "Streaming", "Detectors", "ModelRegistry", "Alerting", "AlertStore", "HTTPServer", "HTTPClient",
             "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
 ]
@@ -147,27 +151,28 @@ let checks: [Target] = [
     Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
     Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),
-    Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Platform", "TestSupport"]),
+    Layer.kit.tests("ServiceKit", ["ServiceKit", "Streaming", "HTTPServer", "RedisClient", "Platform", "TestSupport"]),
     Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
-    Layer.kit.tests("StateStore", ["StateStore", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),
-    Layer.domain.tests("Scoring", ["Scoring", "UseCases", "Detectors", "JSON", "Text"]),
+    Layer.kit.tests("Streaming", ["Streaming", "Contracts", "KafkaClient", "RedisClient", "ServiceKit", "TestSupport"]),
+    Layer.domain.tests("Scoring", ["Scoring", "UseCases", "Detectors", "Contracts", "JSON", "Text"]),
     Layer.domain.tests("ModelRegistry", ["ModelRegistry", "Contracts", "RedisClient", "TestSupport"]),
     Layer.services.tests(
         "Producer",
         [
-            "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Text",
+            "Producer", "UseCases", "Features", "Simulation", "HTTPClient", "KafkaClient", "RedisClient", "Streaming", "ServiceKit", "Contracts",
+            "JSON", "Text",
             "TestSupport",
         ]),
     Layer.services.tests(
         "StreamProcessor",
         [
-            "StreamProcessor", "Features", "Contracts", "JSON", "KafkaClient", "RedisClient", "ServiceKit", "StateStore", "TestSupport",
+            "StreamProcessor", "Features", "Contracts", "JSON", "KafkaClient", "RedisClient", "ServiceKit", "Streaming", "TestSupport",
         ]),
     Layer.services.tests(
         "ScoringService",
         [
-            "ScoringService", "UseCases", "Features", "FeatureStore", "StateStore", "Scoring", "Detectors", "ModelRegistry", "HTTPServer",
+            "ScoringService", "UseCases", "Features", "FeatureStore", "Streaming", "Scoring", "Detectors", "ModelRegistry", "HTTPServer",
             "RedisClient",
             "KafkaClient", "ServiceKit", "Contracts", "JSON", "TestSupport",
         ]),

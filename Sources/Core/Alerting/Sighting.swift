@@ -12,6 +12,8 @@ public struct Sighting: Sendable, Equatable {
     public var producedAt: Int64
     /// Offset of the event that caused it, in the partition of the same number.
     public var offset: Int64
+    /// Its ordinal within that offset; nil from a scorer of version 0.1.0, which did not say it.
+    public var sequence: Int64?
     /// The entity is normal again.
     public var isCleared: Bool
     /// Of a window, which may be scored again under the same id; then the highest revision counts.
@@ -37,7 +39,8 @@ public struct Sighting: Sendable, Equatable {
     }
 
     public init(
-        id: String, labels: AlertLabels, score: Double, eventTime: Int64, producedAt: Int64, offset: Int64, isCleared: Bool = false,
+        id: String, labels: AlertLabels, score: Double, eventTime: Int64, producedAt: Int64, offset: Int64, sequence: Int64? = nil,
+        isCleared: Bool = false,
         isWindow: Bool = false, revision: UInt32 = 0, evidence: [UInt8] = [], source: Source
     ) {
         self.id = id
@@ -46,6 +49,7 @@ public struct Sighting: Sendable, Equatable {
         self.eventTime = eventTime
         self.producedAt = producedAt
         self.offset = offset
+        self.sequence = sequence
         self.isCleared = isCleared
         self.isWindow = isWindow
         self.revision = revision

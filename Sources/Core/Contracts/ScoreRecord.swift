@@ -4,7 +4,9 @@ import JSON
 ///
 /// Wire form on `<uc>.scores`:
 /// `{"id":"trips:42","kind":"event","set":"trip","entity":"132","event_time":…,"produced_at":…,"scored_at":…,"offset":41,"score":0.98,"is_anomaly":true,
-///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3}`.
+///   "status":"SUSPICIOUS","confidence":0.9,"model":"isolation-forest","version":3,"sequence":0}`.
+/// `offset` and `sequence` are those of the feature record, so that a reader knows one that is sent again (`DuplicateFilter`); version 0.1.0 wrote no
+/// `sequence`.
 /// Windows add `window_start` and `window_end`, and `revision` where it is above 0: a window may be scored again under the same `id`, and the
 /// highest revision counts; its records are on both topics as they would be had it been the first. `anomaly_type` is there on anomalies whose type is known: a name of the
 /// use case's section `types` (`spike`, `drift`, …), or of silence (`missing`, `flapping`, `stuck`).
@@ -48,6 +50,8 @@ public struct ScoreRecordWriter: Sendable {
         public var producedAt: Int64
         public var scoredAt: Int64
         public var offset: Int64
+        /// Its ordinal within that offset, as in the feature record.
+        public var sequence: Int64 = 0
         public var score: Double
         public var isAnomaly: Bool
         public var confidence: Double
@@ -135,6 +139,8 @@ public struct ScoreRecordWriter: Sendable {
         writer.raw(model)
         writer.key("version")
         writer.value(version)
+        writer.key("sequence")
+        writer.value(head.sequence)
         if let reason {
             writer.key("features")
             object(reason.actual, into: &writer)

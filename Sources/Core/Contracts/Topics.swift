@@ -13,7 +13,7 @@ public struct Topics: Sendable, Equatable {
     public let anomalies: String
     /// What the alert sink decided to tell people.
     public let alerts: String
-    /// What could not be used: original key and bytes, with the headers of `DeadLetterHeader`.
+    /// What could not be used: original key and bytes, with the headers of `DeadLetter`.
     public let deadLetter: String
     /// Ground truth, where the source knows it: `LabelRecord`. Never read by a detector.
     public let labels: String

@@ -41,6 +41,7 @@ final class ScoringBatch {
         var producedAt: Int64
         /// Of the event that caused it.
         var eventOffset: Int64
+        var eventSequence: Int64
         /// Of the record itself.
         var offset: Int64
         /// Its effects are durable already; it only rebuilds the state.
@@ -77,7 +78,7 @@ final class ScoringBatch {
             Record(
                 id: start..<afterID, kind: afterID..<afterKind, entity: afterKind..<text.count, partition: partition,
                 eventTime: reader.eventTime, window: reader.window, revision: reader.revision, isLate: reader.isLate, producedAt: reader.producedAt,
-                eventOffset: reader.offset, offset: offset,
+                eventOffset: reader.offset, eventSequence: reader.sequence, offset: offset,
                 isReplay: isReplay, state: state))
     }
 

@@ -1,3 +1,4 @@
+import Contracts
 import Detectors
 
 /// What scoring knows about one partition: which model version scores each feature set from here on, what learning models remember, which

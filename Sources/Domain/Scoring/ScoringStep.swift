@@ -169,6 +169,7 @@ public final class ScoringStep {
             producedAt: record.producedAt, scoredAt: now, offset: record.eventOffset, score: score, isAnomaly: isAnomaly,
             confidence: confidence)
         head.revision = record.revision
+        head.sequence = record.eventSequence
         return head
     }
 }

@@ -6,8 +6,11 @@ import Text
 ///
 /// A value that exists is consistent: its fields, expressions, detector, templates and reply fit together. Times are milliseconds.
 public struct UseCase: Sendable {
-    /// Lower-case letters, digits and `-`: the prefix of topics, keys and consumer groups.
-    public let name: String
+    /// What topics, consumer groups and Redis keys begin with: the name in the definition (lower-case letters, digits and `-`), and before it, with a
+    /// dot, the prefix of this installation where it has one (`named(under:)`).
+    public internal(set) var name: String
+    /// Of this installation's names; nil: it has none.
+    public internal(set) var prefix: String?
     /// For people: one line.
     public let title: String
     /// For people: a paragraph, may be empty.

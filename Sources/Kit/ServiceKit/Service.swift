@@ -1,6 +1,5 @@
 import Glibc
 import HTTPServer
-import KafkaClient
 import RedisClient
 
 /// The version that every executable prints.
@@ -144,8 +143,6 @@ extension ServiceSettings {
 /// Settings that every service has.
 public struct CommonSettings: Sendable {
     public let useCaseName: String
-    /// The brokers; a service that reads from others changes them in its copy.
-    public var kafka: KafkaSettings
     public let redis: RedisSettings
     public let adminAddress: (host: String, port: Int)
     public let instanceID: String?
@@ -157,7 +154,6 @@ public struct CommonSettings: Sendable {
     ///   - defaultPort: of the admin endpoints.
     public init?(_ reader: inout SettingsReader, useCaseName: String, defaultPort: Int) {
         self.useCaseName = useCaseName
-        kafka = Self.kafka(&reader)
         let redis = Self.redis(&reader)
         let host = reader.string("VYUHA_HOST", default: "0.0.0.0", "Address that the HTTP endpoints listen on.")
         let port = reader.integer("VYUHA_PORT", default: defaultPort, in: 0...65_535, "Port of the HTTP endpoints; 0 takes a free one.")
@@ -183,46 +179,9 @@ public struct CommonSettings: Sendable {
         return withUnsafeBytes(of: &names.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
-    /// `KAFKA_BOOTSTRAP_SERVERS`, and any librdkafka property as `VYUHA_KAFKA_<PROPERTY>` with underscores for dots.
-    public static func kafka(_ reader: inout SettingsReader) -> KafkaSettings {
-        let servers = reader.string("KAFKA_BOOTSTRAP_SERVERS", default: "127.0.0.1:9092", "Kafka brokers, host:port separated by commas.")
-        return KafkaSettings(bootstrapServers: servers, properties: reader.kafkaProperties())
-    }
-
-    /// The same, nil where no broker is given.
-    /// - Parameter help: what then happens.
-    public static func optionalKafka(_ reader: inout SettingsReader, _ help: String) -> KafkaSettings? {
-        let servers = reader.optionalString("KAFKA_BOOTSTRAP_SERVERS", "Kafka brokers, host:port separated by commas. " + help)
-        let properties = reader.kafkaProperties()
-        return servers.map { KafkaSettings(bootstrapServers: $0, properties: properties) }
-    }
-
-    /// librdkafka's properties for brokers that a service only reads from: `VYUHA_SOURCE_KAFKA_<PROPERTY>`, also as `…_FILE`.
-    public static func kafkaSource(_ reader: inout SettingsReader) -> [String: String] {
-        reader.kafkaProperties("VYUHA_SOURCE_KAFKA_")
-    }
-
     public static func redis(_ reader: inout SettingsReader) -> RedisSettings? {
         reader.value("REDIS_URL", default: "redis://127.0.0.1:6379", secret: true, "redis://[user[:password]@]host[:port][/database]") {
             try RedisSettings(url: $0)
         }
-    }
-}
-
-extension SettingsReader {
-    private static let kafkaPrefix = "VYUHA_KAFKA_"
-
-    /// librdkafka's properties (CONFIGURATION.md of librdkafka) that the environment passes through.
-    mutating func kafkaProperties(_ prefix: String = kafkaPrefix) -> [String: String] {
-        var properties: [String: String] = [:]
-        for (name, value) in passThrough(prefix: prefix) {
-            properties[String(name.dropFirst(prefix.count)).lowercased().map { $0 == "_" ? "." : String($0) }.joined()] = value
-        }
-        return properties
-    }
-
-    /// The variable that stands for a property of librdkafka.
-    static func variable(ofKafka property: String) -> String {
-        kafkaPrefix + property.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
     }
 }

@@ -211,7 +211,7 @@ public struct SettingsReader {
 
     /// All variables that start with `prefix`; shown in the report by name only, since a value may be a secret. One whose name ends in `_FILE`
     /// stands for the variable without that ending, see `secretFile`.
-    mutating func passThrough(prefix: String) -> [(String, String)] {
+    public mutating func passThrough(prefix: String) -> [(String, String)] {
         var found: [(String, String)] = []
         for (name, value) in environment.filter({ $0.key.hasPrefix(prefix) }).sorted(by: { $0.key < $1.key }) {
             definitions.append(Definition(variable: name, flag: name, help: "", fallback: nil, shown: "<set>", takesValue: true))

@@ -6,6 +6,7 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// In:        `<uc>.anomalies`, keyed by entity
 /// Out:       each receiver: log, `<uc>.alerts`, webhook, Slack, Alertmanager, mail; `<uc>.dead-letter`
@@ -16,7 +17,7 @@ final class AlertSinkPipeline {
     private let settings: AlertSinkSettings
     private let service: Service
     private let loop: ConsumerLoop
-    private let outlet: Outlet
+    private let sink: RecordSink
     private let decoder: AnomalyDecoder
     private let decisions: Decisions
     private let metrics: AlertSinkMetrics
@@ -27,11 +28,10 @@ final class AlertSinkPipeline {
     init(_ settings: AlertSinkSettings, _ service: Service) throws {
         self.settings = settings
         self.service = service
-        let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
-        outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
+        let topics = settings.identity.topics
+        sink = try RecordSink(settings.stream, service, topics: [topics.deadLetter])
         loop = ConsumerLoop(
-            settings.common, service, topics: [topics.anomalies], group: useCase.name + ".alert-sink", batch: settings.batch, outlet: outlet,
+            settings.stream, service, topics: [topics.anomalies], group: settings.identity.group, batch: settings.batch, sink: sink,
             deadLetterTopic: 0)
         decoder = try AnomalyDecoder()
         decisions = try Decisions(settings)
@@ -44,7 +44,7 @@ final class AlertSinkPipeline {
     /// The first half, on the consumer's thread: decode → enrich → silence → inhibit → group, and for the groups whose time has come
     /// deduplicate → cooldown → rate cap → route → outbox. Those whose time comes later: `Timekeeper`.
     private func decide(_ batch: borrowing RecordBatch) throws {
-        outlet.batch.removeAll()
+        sink.batch.removeAll()
         refused.removeAll(keepingCapacity: true)
         var sightings: [Sighting] = []
         for record in batch.records {
@@ -52,7 +52,7 @@ final class AlertSinkPipeline {
         }
         let now = Clock.milliseconds
         metrics.note(try decisions.decide(sightings, now: now))
-        try outlet.deliver()
+        try sink.deliver()
         metrics.note(refused)
         metrics.latency.observe(sightings.map { Double(now - $0.producedAt) / 1000 })
     }
@@ -77,7 +77,7 @@ final class AlertSinkPipeline {
             let token = "\(settings.owner)-\(UInt64.random(in: 0 ... .max))"
             try Timekeeper(try Decisions(settings), token: token, note: metrics.note).run(turn, service.log)
         }
-        defer { outlet.close() }
+        defer { sink.close() }
         do {
             try loop.run { try decide($0) }
         } catch {
@@ -94,7 +94,7 @@ final class AlertSinkPipeline {
             return try decoder.decode(batch.bytes, record.value, source: source)
         } catch {
             batch.identity(of: record, into: &id)
-            outlet.addDeadLetter(
+            sink.addDeadLetter(
                 topic: 0, record, of: batch, id: id, reason: error.reason, field: error.field, detail: error.detail)
             refused.append(error.reason)
             return nil
@@ -117,8 +117,8 @@ final class AlertSinkPipeline {
 
     /// A delivery thread: everything it uses is made here and belongs to it.
     private static func run(_ kind: ReceiverKind, _ settings: AlertSinkSettings, _ service: Service, _ turn: Turn) throws {
-        let graveyard = Graveyard(settings, service)
-        let key = RedisKeys(useCase: settings.useCase.name).alertOutbox(receiver: kind.name)
+        let graveyard = Graveyard(settings, service, receiver: kind.name)
+        let key = settings.identity.keys.alertOutbox(receiver: kind.name)
         let delivery = Delivery(
             outbox: Outbox(RedisClient(settings.common.redis), key: key, owner: settings.owner), receiver: try kind.make(settings, service),
             metrics: DeliveryMetrics(service.metrics, receiver: kind.name), log: service.log, maximumAge: Int64(settings.maximumAge),
@@ -164,7 +164,7 @@ extension Decisions {
     convenience init(_ settings: AlertSinkSettings) throws {
         let receivers = Receivers.wanted(settings).map(\.name)
         let store = try AlertStore(
-            RedisClient(settings.common.redis), keys: RedisKeys(useCase: settings.useCase.name), receivers: receivers,
+            RedisClient(settings.common.redis), keys: settings.identity.keys, receivers: receivers,
             outboxLimit: settings.outboxLimit, memory: settings.memory)
         self.init(store, settings.useCase.alerts.policy, Messages(text: AlertText(settings.useCase), receivers: receivers))
     }

@@ -1,12 +1,16 @@
+import Contracts
 import Alerting
 import HTTPClient
 import ServiceKit
+import Streaming
 import UseCases
 
 /// Every setting of the alert sink. What is told, when, and in which words belongs to the use case.
 struct AlertSinkSettings: ServiceSettings, Sendable {
     let useCase: UseCase
-    let common: CommonSettings
+    let stream: StreamSettings
+    var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("alert-sink", useCase: useCase.name) }
     /// Most anomalies in one batch.
     let batch: Int
     /// Address that gets each alert as a POST, and the key that signs it; nil: no webhook, no signature.
@@ -37,7 +41,7 @@ struct AlertSinkSettings: ServiceSettings, Sendable {
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
-        let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 9105)
+        let stream = StreamSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 9105)
         batch = reader.integer("VYUHA_BATCH_SIZE", default: 1_000, in: 1...10_000, unit: "anomalies", "Most anomalies handled together.")
         let timeout = reader.duration(
             "VYUHA_WEBHOOK_TIMEOUT", default: "5s", in: 100...20_000, "Longest time that one attempt on a receiver may take, up to 20s.")
@@ -63,13 +67,13 @@ struct AlertSinkSettings: ServiceSettings, Sendable {
         let memory = reader.duration(
             "VYUHA_ALERT_MEMORY", default: "7d", in: 60_000...31_536_000_000,
             "How long a group without anomalies is remembered; longer than anomalies may be read again.")
-        guard let useCase, let common, let timeout, let maximumAge, let memory else { return nil }
+        guard let useCase, let stream, let timeout, let maximumAge, let memory else { return nil }
         self.useCase = useCase
-        self.common = common
+        self.stream = stream
         self.timeout = timeout
         self.maximumAge = maximumAge
         self.memory = memory
-        owner = common.instanceID ?? "sink-\(UInt64.random(in: 0 ... .max))"
+        owner = stream.common.instanceID ?? "sink-\(UInt64.random(in: 0 ... .max))"
     }
 
     private static func mail(_ reader: inout SettingsReader, timeout: Int) -> Mail? {

@@ -4,6 +4,7 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// In:        `<uc>.features`, keyed by entity
 /// Out:       Redis, one hash per entity and feature set (`OnlineStore`); `<uc>.dead-letter`
@@ -24,7 +25,7 @@ final class FeatureWriterPipeline {
     private let service: Service
     private let loop: ConsumerLoop
     private let redis: RedisSettings
-    private let outlet: Outlet
+    private let sink: RecordSink
     private let metrics: FeatureWriterMetrics
     private var reader: FeatureRecordReader
     /// In the order of the reader's sets.
@@ -38,10 +39,10 @@ final class FeatureWriterPipeline {
     init(_ settings: FeatureWriterSettings, _ service: Service) throws {
         self.service = service
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
-        outlet = try Outlet(settings.common, service, topics: [topics.deadLetter])
+        let topics = settings.identity.topics
+        sink = try RecordSink(settings.stream, service, topics: [topics.deadLetter])
         loop = ConsumerLoop(
-            settings.common, service, topics: [topics.features], group: useCase.name + ".feature-writer", batch: settings.batch, outlet: outlet,
+            settings.stream, service, topics: [topics.features], group: settings.identity.group, batch: settings.batch, sink: sink,
             deadLetterTopic: 0)
         metrics = FeatureWriterMetrics(service.metrics)
         redis = settings.common.redis
@@ -57,7 +58,7 @@ final class FeatureWriterPipeline {
     }
 
     func run() throws {
-        defer { outlet.close() }
+        defer { sink.close() }
         service.warnOfEviction(redis)
         try loop.run { batch in
             forget()
@@ -67,7 +68,7 @@ final class FeatureWriterPipeline {
                 metrics.note(writes)
                 for entity in writes.inTwoPartitions { conflicts.note(entity, service) }
             }
-            try outlet.deliver()
+            try sink.deliver()
             metrics.note(refused)
             let now = Clock.milliseconds
             metrics.latency.observe(producedAt.map { Double(now - $0) / 1000 })
@@ -77,7 +78,7 @@ final class FeatureWriterPipeline {
     /// A batch may be handled again after an error in its middle.
     private func forget() {
         for index in targets.indices { targets[index].batch.removeAll() }
-        outlet.batch.removeAll()
+        sink.batch.removeAll()
         producedAt.removeAll(keepingCapacity: true)
         refused.removeAll(keepingCapacity: true)
     }
@@ -100,7 +101,7 @@ final class FeatureWriterPipeline {
 
     private func refuse(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ reason: DeadLetterReason, _ detail: String) {
         batch.identity(of: record, into: &id)
-        outlet.addDeadLetter(
+        sink.addDeadLetter(
             topic: 0, record, of: batch, id: id, reason: reason, field: "", detail: detail)
         refused.append(reason)
     }

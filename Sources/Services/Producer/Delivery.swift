@@ -4,6 +4,7 @@ import JSON
 import KafkaClient
 import RedisClient
 import ServiceKit
+import Streaming
 
 /// Takes rows to Kafka in batches and stores the position behind those that the broker has acknowledged.
 ///
@@ -117,15 +118,15 @@ final class Delivery {
         guard !tail.contains(topic: Topic.deadLetter, id: id) else { return }
         let raw = source.raw
         batch.append(topic: Topic.deadLetter, key: nil, value: Array(raw.prefix(Self.maximumEventBytes)))
-        batch.header("id", of: id, 0..<id.count)
-        batch.header("source-topic", self.source)
-        batch.header("source-offset", String(source.position.line))
-        batch.header("reason", reason.rawValue)
-        batch.header("field", "")
-        batch.header("detail", detail)
-        batch.header("service", service.name)
-        if raw.count > Self.maximumEventBytes { batch.header("original-size", String(raw.count)) }
+        let isCut = raw.count > Self.maximumEventBytes
+        batch.headers(of: letter(reason, detail, line: Int64(source.position.line), originalSize: isCut ? raw.count : nil), id: id)
         metrics.rejected.add()
+    }
+
+    private func letter(_ reason: DeadLetterReason, _ detail: String, line: Int64?, originalSize: Int?) -> DeadLetter {
+        DeadLetter(
+            id: "", origin: .row(source: source, line: line), stage: .source, reason: reason, detail: detail, service: service.name,
+            originalSize: originalSize)
     }
 
     /// Hands over what was added. Waits while the client's queue is full or the window is used up.
@@ -195,16 +196,11 @@ final class Delivery {
         letters.append(topic: Topic.deadLetter, key: nil, value: Array(value.prefix(room)))
         if isLetter {
             for header in record.headers { letters.header(header.name, header.value) }
-            if room < value.count, record.header(DeadLetterHeader.originalSize) == nil { letters.header("original-size", String(value.count)) }
+            if room < value.count, record.header("original-size") == nil { letters.header("original-size", String(value.count)) }
             return
         }
-        letters.header(DeadLetterHeader.id, record.header("id") ?? [])
-        letters.header("source-topic", source)
-        letters.header("reason", DeadLetterReason.tooLarge.rawValue)
-        letters.header("field", "")
-        letters.header("detail", "The broker refused the record of \(value.count) bytes for \(record.topic). \(record.error.message)")
-        letters.header("service", service.name)
-        if room < value.count { letters.header("original-size", String(value.count)) }
+        let detail = "The broker refused the record of \(value.count) bytes for \(record.topic). \(record.error.message)"
+        letters.headers(of: letter(.tooLarge, detail, line: nil, originalSize: room < value.count ? value.count : nil), id: record.header("id") ?? [])
         if metrics.rejected.value == 0 {
             service.log.warning("the broker refuses records for good; they are dead letters", ["topic": record.topic, "error": record.error.message])
         }

@@ -7,6 +7,7 @@ import RedisClient
 import ServiceKit
 import Simulation
 import UseCases
+import Streaming
 
 // In:        rows of files, an HTTP API or a table, or a simulator's events; paced by --rate or --speed. (Events that are pushed: PushPipeline.)
 // Out:       <uc>.events (key: the entity, header `id`), <uc>.labels (the truth), <uc>.dead-letter (rows that cannot be events, as they are).
@@ -26,7 +27,7 @@ struct ProducerPipeline {
     private let settings: ProducerSettings
     private let service: Service
     private let metrics: ProducerMetrics
-    private var kafka: KafkaSettings { service.logging(settings.common.kafka) }
+    private var kafka: KafkaSettings { service.logging(settings.stream.kafka) }
 
     init(_ settings: ProducerSettings, _ service: Service) {
         self.settings = settings
@@ -137,7 +138,7 @@ struct ProducerPipeline {
         guard try waitForTopics(Topics(useCase: settings.useCase)) else { return }
         service.log.info("reading a topic", ["topic": topic.topic, "group": topic.group ?? settings.useCase + ".producer"])
         try TopicPipeline(
-            topic, kafka: kafka, schema: settings.schema, useCase: settings.useCase, common: settings.common, service: service, metrics: metrics
+            topic, kafka: kafka, schema: settings.schema, useCase: settings.useCase, stream: settings.stream, service: service, metrics: metrics
         ).run()
     }
 
@@ -147,7 +148,7 @@ struct ProducerPipeline {
         guard try waitForTopics(Topics(useCase: settings.useCase)) else { return }
         service.log.info("subscribing", ["server": "\(mqtt.server)", "client": mqtt.clientID])
         try MQTTPipeline(
-            source, mqtt, schema: settings.schema, useCase: settings.useCase, common: settings.common, service: service, metrics: metrics
+            source, mqtt, schema: settings.schema, useCase: settings.useCase, stream: settings.stream, service: service, metrics: metrics
         ).run()
     }
 

@@ -5,6 +5,7 @@ import ServiceKit
 import Simulation
 import Text
 import UseCases
+import Streaming
 
 /// Where events come from.
 enum SourceChoice: Sendable {
@@ -42,7 +43,7 @@ enum Pace: Sendable, Equatable {
 
 /// Every setting of the producer.
 struct ProducerSettings: ServiceSettings {
-    var common: CommonSettings
+    var stream: StreamSettings
     var useCase: String
     var schema: EventSchema
     var source: SourceChoice
@@ -57,6 +58,7 @@ struct ProducerSettings: ServiceSettings {
     /// False where `REDIS_URL` is not set: then a restart begins again.
     var keepsPosition = true
     var fromStart = false
+    var common: CommonSettings { stream.common }
 
     /// Where a simulation starts that does not run in step with the clock: long past, so that no event time is in the future.
     static let pastStart: Int64 = 1_704_067_200_000  // 2024-01-01T00:00:00Z
@@ -67,9 +69,7 @@ struct ProducerSettings: ServiceSettings {
 extension ProducerSettings {
     init?(reader: inout SettingsReader) {
         let environment = SettingsReader.processEnvironment()
-        let useCase = reader.value("VYUHA_USE_CASE", default: nil, "Name of a use case, or path of its folder.") {
-            try UseCase.load($0, environment: environment)
-        }
+        let useCase = reader.useCase()
         let rate = reader.number("VYUHA_RATE", default: nil, in: 0.001...10_000_000, "Events a second; unset: see --speed.")
         let speed = reader.number(
             "VYUHA_SPEED", default: nil, in: 0.001...10_000_000,
@@ -123,7 +123,7 @@ extension ProducerSettings {
         let keepsPosition =
             environment["REDIS_URL"] != nil || environment["REDIS_URL_FILE"] != nil || CommandLine.arguments.contains { $0.hasPrefix("--redis-url") }
         // A file needs no endpoints of its own; a free port leaves the producer's to a producer that runs beside it.
-        let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: exportPath == nil ? 9101 : 0)
+        let stream = StreamSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: exportPath == nil ? 9101 : 0)
 
         if rate != nil, speed != nil { reader.reject("--rate and --speed exclude each other; give one of them.") }
         let files = [(csv, FileFormat.Kind.csv), (lines, .jsonLines), (access, .accessLog)].compactMap { path, kind in path.map { ($0, kind) } }
@@ -133,16 +133,16 @@ extension ProducerSettings {
         if files.first?.0 == "-", loops { reader.reject("Standard input cannot be read again; --loop needs a file.") }
         let pace: Pace = rate.map { .rate($0) } ?? speed.map { .speed($0) } ?? .unlimited
 
-        guard let useCase, let common else { return nil }
+        guard let useCase, let stream else { return nil }
         do {
             let source = try Self.choose(
                 useCase, file: files.first, follow: follow, simulator: simulator, training: part == "training",
                 changes: SourceChanges(
                     entities: entities, seed: seed.map(UInt64.init), start: start, simulation: simulation, url: url, database: database,
-                    pushPort: pushPort, kafka: common.kafka, topicKafka: topicKafka, mqtt: mqtt),
+                    pushPort: pushPort, kafka: stream.kafka, topicKafka: topicKafka, mqtt: mqtt),
                 pace: pace)
             self.init(
-                common: common, useCase: useCase.name, schema: useCase.event.schema, source: source, pace: pace, loops: loops,
+                stream: stream, useCase: useCase.name, schema: useCase.event.schema, source: source, pace: pace, loops: loops,
                 limit: limit ?? Self.exportLimit(exportPath, source, useCase), duration: duration, exportPath: exportPath,
                 keepsPosition: keepsPosition, fromStart: fromStart)
         } catch {
@@ -259,7 +259,7 @@ extension ProducerSettings {
             }
         default:
             throw SourceError(
-                "The use case \(useCase.name) has no source; give --csv FILE, --jsonl FILE, --access-log FILE or --from-simulator NAME.")
+                "The use case \(useCase.definitionName) has no source; give --csv FILE, --jsonl FILE, --access-log FILE or --from-simulator NAME.")
         }
         if training, case .simulator(let own, _)? = useCase.training?.kind { chosen = SimulatorSettings(own) }
         changes.simulation.apply(to: &chosen)

@@ -1,5 +1,10 @@
 import Scoring
-import StateStore
+import Streaming
+
+/// From here on the partition is scored by the models of this generation of the registry.
+struct ModelSwap: RawRepresentable, Equatable {
+    let rawValue: Int64
+}
 
 /// One partition's `ScoringState` with the models that it needs, as `StatefulPartitions` keeps it through crashes.
 ///
@@ -14,12 +19,14 @@ final class ScorerPartition: PartitionStateful {
         scoring = ScoringState(step, entityLimit: entityLimit)
     }
 
-    /// Goes on to the models of a generation.
-    func go(to generation: Int64) throws { scoring.use(try cache.models(at: generation, for: scoring)) }
+    func carryOut(_ swap: ModelSwap) throws { scoring.use(try cache.models(at: swap.rawValue, for: scoring)) }
 
-    func advanceDue(silence: Int64) -> Int64? {
+    /// The first record of a partition that was never scored decides by which models.
+    var decisionNeeded: ModelSwap? { scoring.generation == 0 ? ModelSwap(rawValue: cache.newest.generation) : nil }
+
+    func decisionDue(silence: Int64) -> ModelSwap? {
         let newest = cache.newest.generation
-        return newest > scoring.generation ? newest : nil
+        return newest > scoring.generation ? ModelSwap(rawValue: newest) : nil
     }
 
     func write(whole: Bool) -> [UInt8] { scoring.write(isFull: whole) }

@@ -3,7 +3,7 @@ import JSON
 import KafkaClient
 import Scoring
 import ServiceKit
-import StateStore
+import Streaming
 import UseCases
 
 /// In:        `<uc>.features`; models from the registry in Redis
@@ -19,7 +19,7 @@ final class ScoringServicePipeline {
 
     private let service: Service
     private let settings: ScoringServiceSettings
-    private let outlet: Outlet
+    private let sink: RecordSink
     private let metrics: ScoringServiceMetrics
     private let cache: ModelCache
     private let step: ScoringStep
@@ -34,20 +34,20 @@ final class ScoringServicePipeline {
 
     init(_ settings: ScoringServiceSettings, _ service: Service) throws {
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         self.service = service
         self.settings = settings
-        outlet = try Outlet(
-            settings.common, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
+        sink = try RecordSink(
+            settings.stream, service, topics: [topics.scores, topics.anomalies, topics.deadLetter], delivery: settings.delivery)
         metrics = ScoringServiceMetrics(service.metrics)
         cache = ModelCache(useCase, settings.models, redis: settings.common.redis, service)
-        quality = QualityWatch(useCase, kafka: service.logging(settings.common.kafka), service)
+        quality = QualityWatch(useCase, kafka: service.logging(settings.stream.kafka), service)
         step = try ScoringStep(useCase)
     }
 
     func run() throws {
-        defer { outlet.close() }
-        let (useCase, cache, step) = (settings.useCase, cache, step)
+        defer { sink.close() }
+        let (identity, cache, step) = (settings.identity, cache, step)
         ModelWatcher(settings, service).start()
         settings.api.start(service)
         quality.start()
@@ -55,17 +55,17 @@ final class ScoringServicePipeline {
         let limit = settings.entityLimit
         let partitions = StatefulPartitions<ScorerPartition>(
             service, redis: settings.common.redis,
-            store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "scoring-service") },
+            store: { StateStore($0, keys: identity.keys, service: identity.name) },
             interval: Double(settings.snapshotInterval) / 1000, idleAfter: 0,
             make: { _ in ScorerPartition(step, cache, entityLimit: limit) },
-            advance: { [unowned self] owned, generation, _ in try swap(owned, generation) })
+            carryOut: { [unowned self] owned, models, _ in try swap(owned, models) })
         self.partitions = partitions
         let loop = ConsumerLoop(
-            settings.common, service, topics: [Topics(useCase: useCase.name).features], group: useCase.name + ".scoring-service",
-            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
+            settings.stream, service, topics: [settings.identity.topics.features], group: settings.identity.group,
+            batch: settings.batch, owner: partitions, sink: sink, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             step.forgetRecords()
-            for record in batch.records { try take(record, of: batch, partitions) }
+            try partitions.apply(batch) { owned, record, isReplay in take(record, of: batch, owned.state.scoring, isReplay) }
             var scores = 0
             let now = Clock.milliseconds
             step.score(at: now) { outcome in
@@ -74,7 +74,7 @@ final class ScoringServicePipeline {
             }
             metrics.scores.add(scores)
             partitions.forEach { metrics.evictions.add($0.state.scoring.takeEvictions()) }
-            try outlet.deliver()
+            try sink.deliver()
             metrics.latency.observe(latencies)
             latencies.removeAll(keepingCapacity: true)
         }
@@ -92,12 +92,12 @@ final class ScoringServicePipeline {
     }
 
     /// From here on the partition is scored by other versions.
-    private func swap(_ owned: OwnedPartition<ScorerPartition>, _ generation: Int64) throws {
-        try owned.state.go(to: generation)
+    private func swap(_ owned: OwnedPartition<ScorerPartition>, _ models: ModelSwap) throws {
+        try owned.state.carryOut(models)
         service.log.info(
             "models in use",
             [
-                "partition": owned.partition, "offset": owned.next, "generation": generation,
+                "partition": owned.partition, "offset": owned.next, "generation": models.rawValue,
                 "versions": settings.useCase.plan.sets.indices.map { "\(owned.state.scoring.version(ofSet: $0))" }.joined(separator: ","),
             ])
         var states: [ScoringState] = []
@@ -106,23 +106,16 @@ final class ScoringServicePipeline {
     }
 
     /// One feature record goes into the step, or becomes one dead letter.
-    private func take(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ partitions: StatefulPartitions<ScorerPartition>) throws {
-        guard let owned = try partitions.state(of: record.partition, at: record.offset) else { return }
-        if owned.state.scoring.generation == 0 {
-            // Somebody else has the partition when the decision is refused.
-            guard try partitions.decide(owned, cache.newest.generation) else { return }
-        }
-        partitions.applied(owned, record.offset)
-        let isReplay = record.offset < owned.effectsFrom
+    private func take(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ state: ScoringState, _ isReplay: Bool) {
         let intake = step.take(
-            batch.bytes, record.value, partition: record.partition, offset: record.offset, state: owned.state.scoring, isReplay: isReplay)
+            batch.bytes, record.value, partition: record.partition, offset: record.offset, state: state, isReplay: isReplay)
         guard !isReplay else { return }
         switch intake {
         case .taken: break
         case .duplicate: metrics.repetitions.add()
         case .refused(let problem):
             batch.identity(of: record, into: &id)
-            outlet.addDeadLetter(topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem)
+            sink.addDeadLetter(topic: Topic.deadLetter, record, of: batch, id: id, reason: .malformed, field: "", detail: problem)
             metrics.deadLetters.add()
         }
     }
@@ -139,8 +132,8 @@ final class ScoringServicePipeline {
 
     private func send(_ outcome: borrowing ScoringOutcome, topic: Int) {
         json.bytes.withUnsafeBytes {
-            outlet.batch.append(topic: topic, partition: outcome.partition, key: outcome.head.entity, value: $0)
+            sink.batch.append(topic: topic, partition: outcome.partition, key: outcome.head.entity, value: $0)
         }
-        outlet.batch.header("id", outcome.head.id)
+        sink.batch.header("id", outcome.head.id)
     }
 }

@@ -1,11 +1,15 @@
+import Contracts
 import HTTPServer
 import ServiceKit
+import Streaming
 import UseCases
 
 /// Every setting of the scoring service.
 struct ScoringServiceSettings: ServiceSettings {
     let useCase: UseCase
-    let common: CommonSettings
+    let stream: StreamSettings
+    var common: CommonSettings { stream.common }
+    var identity: ServiceIdentity { ServiceIdentity("scoring-service", useCase: useCase.name) }
     /// Most feature records scored together.
     let batch: Int
     /// Milliseconds between two looks at the registry's `current` pointer.
@@ -23,7 +27,7 @@ struct ScoringServiceSettings: ServiceSettings {
 
     init?(_ reader: inout SettingsReader) {
         let useCase = reader.useCase()
-        let common = CommonSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 8000)
+        let stream = StreamSettings(&reader, useCaseName: useCase?.name ?? "", defaultPort: 8000)
         batch = reader.integer("VYUHA_BATCH_SIZE", default: 4_000, in: 1...10_000, unit: "records", "Most feature records scored together.")
         modelPoll =
             reader.duration("VYUHA_MODEL_POLL", default: "500ms", in: 50...600_000, "Time between two looks for a newer model.") ?? 500
@@ -34,13 +38,13 @@ struct ScoringServiceSettings: ServiceSettings {
             "VYUHA_STATE_ENTITIES", default: 10_000, in: 8...1_000_000, unit: "entities",
             "Most entities of one partition that a learning model remembers; the others start anew.")
         let http = APISettings(&reader, useCase: useCase)
-        delivery = reader.delivery(common)
-        guard let useCase, let common else { return nil }
+        delivery = reader.delivery(stream?.common)
+        guard let useCase, let stream else { return nil }
         self.useCase = useCase
-        self.common = common
+        self.stream = stream
         models = CurrentModels(sets: useCase.plan.sets.count)
         self.http = http
-        api = ScoringAPI(useCase, models, http, common: common)
+        api = ScoringAPI(useCase, models, http, common: stream.common)
         routes = api.routes()
     }
 

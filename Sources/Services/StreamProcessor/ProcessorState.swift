@@ -1,10 +1,18 @@
 import Features
-import StateStore
+import KafkaClient
+import Streaming
+
+/// Event time goes on to this, milliseconds since the epoch, since no event came for so long.
+struct EventTimeAdvance: RawRepresentable, Equatable {
+    let rawValue: Int64
+}
 
 /// The windows and histories of one partition, as the state store keeps them.
 final class ProcessorState: PartitionStateful {
     let partition: PartitionState
     private var marks: ReplayMarks
+    /// Keys of the records whose state is fetched ahead.
+    private var keys: [Range<Int>] = []
     /// Marks for one longest window: the finer, the fewer events are read in vain.
     private static let marksPerWindow: Int64 = 16
 
@@ -15,6 +23,14 @@ final class ProcessorState: PartitionStateful {
 
     private static func marks(_ plan: FeaturePlan, _ first: (offset: Int64, newest: Int64?)) -> ReplayMarks {
         ReplayMarks(first: first.offset, newest: first.newest, distance: plan.longestWindow / marksPerWindow)
+    }
+
+    /// Has the state of a run's entities fetched into the processor's cache, where there is a lot of it.
+    func willApply(_ records: ArraySlice<ConsumedRecord>, of batch: borrowing RecordBatch) {
+        if let first = records.first { noteOffset(first.offset) }
+        keys.removeAll(keepingCapacity: true)
+        for record in records { if let key = record.key { keys.append(key) } }
+        partition.touch(batch.bytes, keys)
     }
 
     /// A run of records that begins at an offset comes next.
@@ -73,8 +89,8 @@ final class ProcessorState: PartitionStateful {
 
     /// Time goes on with the clock while nothing arrives, where something waits for it: a window that was not emitted as it is now, or an entity
     /// whose silence would be noticed.
-    func advanceDue(silence: Int64) -> Int64? {
+    func decisionDue(silence: Int64) -> EventTimeAdvance? {
         guard let newest = partition.newestEventTime, partition.isDue(at: newest + silence) else { return nil }
-        return newest + silence
+        return EventTimeAdvance(rawValue: newest + silence)
     }
 }

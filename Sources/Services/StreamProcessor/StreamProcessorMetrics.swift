@@ -1,6 +1,6 @@
 import Contracts
 import ServiceKit
-import StateStore
+import Streaming
 
 /// What the stream processor counts; added to once per batch.
 struct StreamProcessorMetrics {

@@ -3,7 +3,7 @@ import Features
 import JSON
 import KafkaClient
 import ServiceKit
-import StateStore
+import Streaming
 import UseCases
 
 /// In:        `<uc>.events`, keyed by entity
@@ -16,7 +16,7 @@ final class StreamProcessorPipeline {
     private enum Topic { static let features = 0, deadLetter = 1 }
 
     private let service: Service
-    private let outlet: Outlet
+    private let sink: RecordSink
     private let metrics: StreamProcessorMetrics
     private let settings: StreamProcessorSettings
 
@@ -27,8 +27,6 @@ final class StreamProcessorPipeline {
     @exclusivity(unchecked) private var emissions = Emissions()
     @exclusivity(unchecked) private var id: [UInt8] = []
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 1 << 12)
-    /// Keys of the records whose state is fetched ahead.
-    @exclusivity(unchecked) private var keys: [Range<Int>] = []
     /// Feature records queued since the last delivery.
     @exclusivity(unchecked) private var queued = 0
     @exclusivity(unchecked) private var ages = EventAges()
@@ -40,10 +38,10 @@ final class StreamProcessorPipeline {
 
     init(_ settings: StreamProcessorSettings, _ service: Service) throws {
         let useCase = settings.useCase
-        let topics = Topics(useCase: useCase.name)
+        let topics = settings.identity.topics
         self.service = service
         self.settings = settings
-        outlet = try Outlet(settings.common, service, topics: [topics.features, topics.deadLetter], delivery: settings.delivery)
+        sink = try RecordSink(settings.stream, service, topics: [topics.features, topics.deadLetter], delivery: settings.delivery)
         metrics = StreamProcessorMetrics(service.metrics)
         decoder = EventDecoder(schema: useCase.plan.schema)
         namesEvents = useCase.plan.sets.contains { $0.scope == .event }
@@ -52,19 +50,19 @@ final class StreamProcessorPipeline {
     }
 
     func run() throws {
-        defer { outlet.close() }
-        let useCase = settings.useCase
+        defer { sink.close() }
+        let (useCase, identity) = (settings.useCase, settings.identity)
         if useCase.plan.needsHistory {
             service.warnOfEviction(settings.common.redis)
             partitions = StatefulPartitions(
                 service, redis: settings.common.redis,
-                store: { StateStore($0, keys: RedisKeys(useCase: useCase.name), service: "stream-processor") },
+                store: { StateStore($0, keys: identity.keys, service: identity.name) },
                 interval: Double(settings.snapshotInterval) / 1000, idleAfter: settings.idleTimeout.map { Int64($0) } ?? .max,
-                make: { ProcessorState(useCase.plan, partition: $0) }, advance: { [unowned self] in try advance($0, to: $1, silently: $2) })
+                make: { ProcessorState(useCase.plan, partition: $0) }, carryOut: { [unowned self] in try advance($0, $1, isReplay: $2) })
         }
         let loop = ConsumerLoop(
-            settings.common, service, topics: [Topics(useCase: useCase.name).events], group: useCase.name + ".stream-processor",
-            batch: settings.batch, owner: partitions, outlet: outlet, deadLetterTopic: Topic.deadLetter)
+            settings.stream, service, topics: [settings.identity.topics.events], group: settings.identity.group,
+            batch: settings.batch, owner: partitions, sink: sink, deadLetterTopic: Topic.deadLetter)
         try loop.run { batch in
             try process(batch)
             try deliver()
@@ -84,7 +82,7 @@ final class StreamProcessorPipeline {
 
     private func deliver() throws {
         defer { queued = 0 }
-        try outlet.deliver()
+        try sink.deliver()
         ages.report(metrics.old, service.log)
         metrics.features.add(queued)
         metrics.publish(partitions)
@@ -96,76 +94,39 @@ final class StreamProcessorPipeline {
         guard let partitions else {
             guard let stateless else { return }
             for record in records {
-                if let outcome = apply(record, of: batch, to: stateless, silently: false) { finish(outcome, record, of: batch) }
+                if let outcome = apply(record, of: batch, to: stateless, isReplay: false) { finish(outcome, record, of: batch) }
             }
             return
         }
-        let now = Clock.milliseconds
-        var index = 0
-        while index < records.count {
-            let partition = records[index].partition
-            var end = index + 1
-            while end < records.count, records[end].partition == partition { end += 1 }
-            try process(records[index..<end], of: batch, partition, partitions)
-            partitions.arrived(partition, now)
-            index = end
+        try partitions.apply(batch) { owned, record, isReplay in
+            let outcome = apply(record, of: batch, to: owned.state.partition, isReplay: isReplay)
+            if let outcome, !isReplay { finish(outcome, record, of: batch) }
         }
-    }
-
-    /// A run of one partition's records, whose state is found once; anew where a record may have been applied before or a decision of the
-    /// clock is due.
-    private func process(
-        _ records: ArraySlice<ConsumedRecord>, of batch: borrowing RecordBatch, _ partition: Int32,
-        _ partitions: StatefulPartitions<ProcessorState>
-    ) throws {
-        var owned: OwnedPartition<ProcessorState>?
-        for record in records {
-            if owned?.isNext(record.offset) != true {
-                let isFirst = owned == nil
-                owned = try partitions.state(of: partition, at: record.offset)
-                if isFirst, let owned {
-                    owned.state.noteOffset(record.offset)
-                    prefetch(records, of: batch, owned.state.partition)
-                }
-            }
-            guard let owned else { continue }
-            let silently = record.offset < owned.effectsFrom
-            let outcome = apply(record, of: batch, to: owned.state.partition, silently: silently)
-            partitions.applied(owned, record.offset)
-            if let outcome, !silently { finish(outcome, record, of: batch) }
-        }
-    }
-
-    /// Has the state of a run of one partition's records fetched into the processor's cache, where there is a lot of it.
-    private func prefetch(_ records: ArraySlice<ConsumedRecord>, of batch: borrowing RecordBatch, _ state: PartitionState) {
-        keys.removeAll(keepingCapacity: true)
-        for record in records { if let key = record.key { keys.append(key) } }
-        state.touch(batch.bytes, keys)
     }
 
     /// Checks and decodes the event and takes it into the state.
-    /// - Parameter silently: the event's effects are durable already; only the state is rebuilt.
+    /// - Parameter isReplay: the event's effects are durable already; only the state is rebuilt.
     /// - Returns: nil when the event was refused.
     private func apply(
-        _ record: ConsumedRecord, of batch: borrowing RecordBatch, to state: PartitionState, silently: Bool
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, to state: PartitionState, isReplay: Bool
     ) -> ApplyOutcome? {
         if !emissions.items.isEmpty { emissions.removeAll() }
         guard let value = record.value, !value.isEmpty else {
-            return refuse(record, of: batch, silently, .empty, "The event has no bytes.")
+            return refuse(record, of: batch, isReplay, .empty, "The event has no bytes.")
         }
         guard value.count <= settings.maximumEventBytes else {
             let sentence = "The event has \(value.count) bytes; at most \(settings.maximumEventBytes) are read."
-            return refuse(record, of: batch, silently, .tooLarge, sentence)
+            return refuse(record, of: batch, isReplay, .tooLarge, sentence)
         }
-        guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, silently, decoder.errors) }
-        if let sentence = wrongKey(record, of: batch, silently) { return refuse(record, of: batch, silently, .badKey, sentence) }
+        guard decoder.decode(batch.bytes, value) else { return refuse(record, of: batch, isReplay, decoder.errors) }
+        if let sentence = wrongKey(record, of: batch, isReplay) { return refuse(record, of: batch, isReplay, .badKey, sentence) }
         ages.note(decoder.eventTime, kafkaTimestamp: record.timestamp)
         return state.apply(decoder, kafkaTimestamp: record.timestamp, into: &emissions)
     }
 
     /// What is wrong with the key of the event that was decoded. An entity's events belong into one partition, which its key sees to; only where
     /// nothing is remembered of an entity, or there is but one partition, can an event do without.
-    private func wrongKey(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool) -> String? {
+    private func wrongKey(_ record: ConsumedRecord, of batch: borrowing RecordBatch, _ isReplay: Bool) -> String? {
         if let key = record.key {
             return batch.bytes[key].elementsEqual(decoder.entity)
                 ? nil : "The record's key is not the event's entity; records of one entity must share its key."
@@ -173,7 +134,7 @@ final class StreamProcessorPipeline {
         guard partitions == nil || partitions?.partitionCount == 1 else {
             return "The record has no key; it must be the event's entity, so that all events of an entity are in one partition."
         }
-        if !silently { metrics.withoutKey.add() }
+        if !isReplay { metrics.withoutKey.add() }
         return nil
     }
 
@@ -189,10 +150,10 @@ final class StreamProcessorPipeline {
     }
 
     /// What wall-clock time decided: emits windows of a partition where no events come.
-    private func advance(_ owned: OwnedPartition<ProcessorState>, to time: Int64, silently: Bool) throws {
+    private func advance(_ owned: OwnedPartition<ProcessorState>, _ advance: EventTimeAdvance, isReplay: Bool) throws {
         emissions.removeAll()
-        owned.state.partition.advance(to: time, into: &emissions)
-        guard !silently else { return }
+        owned.state.partition.advance(to: advance.rawValue, into: &emissions)
+        guard !isReplay else { return }
         emit(owned.partition, offset: owned.next, producedAt: Clock.milliseconds, isClocks: true)
         try deliver()
     }
@@ -209,9 +170,9 @@ final class StreamProcessorPipeline {
                                 items[sequence], bytes, values, eventID: id, producedAt: producedAt, offset: offset,
                                 sequence: isClocks ? -1 : sequence, into: &json)
                             let key = UnsafeRawBufferPointer(rebasing: bytes[items[sequence].entity])
-                            json.bytes.withUnsafeBytes { outlet.batch.append(topic: Topic.features, partition: partition, key: key, value: $0) }
+                            json.bytes.withUnsafeBytes { sink.batch.append(topic: Topic.features, partition: partition, key: key, value: $0) }
                             // One event can be followed by this header from its topic to its alert.
-                            if items[sequence].kind == .event { outlet.batch.header("id", id) }
+                            if items[sequence].kind == .event { sink.batch.header("id", id) }
                         }
                     }
                 }
@@ -221,19 +182,19 @@ final class StreamProcessorPipeline {
     }
 
     private func refuse(
-        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool, _ reason: DeadLetterReason, _ sentence: String
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ isReplay: Bool, _ reason: DeadLetterReason, _ sentence: String
     ) -> ApplyOutcome? {
-        refuse(record, of: batch, silently, [FieldError(field: "", reason: reason, message: sentence)])
+        refuse(record, of: batch, isReplay, [FieldError(field: "", reason: reason, message: sentence)])
     }
 
     private func refuse(
-        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ silently: Bool, _ errors: [FieldError]
+        _ record: ConsumedRecord, of batch: borrowing RecordBatch, _ isReplay: Bool, _ errors: [FieldError]
     ) -> ApplyOutcome? {
-        guard !silently else { return nil }
+        guard !isReplay else { return nil }
         batch.identity(of: record, into: &id)
         let reason = errors.first?.reason ?? .malformed
         let fields = errors.map(\.field).filter { !$0.isEmpty }.joined(separator: ",")
-        outlet.addDeadLetter(
+        sink.addDeadLetter(
             topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: fields,
             detail: errors.map(\.message).joined(separator: " "))
         metrics.deadLetters[reason]?.add()

@@ -57,7 +57,7 @@ struct FileTable {
     /// Computes the features of a use case's first set of events, by the code that the stream uses.
     init(path: String, useCase: UseCase, features: [String], entities: inout Entities) throws {
         guard let set = useCase.plan.sets.firstIndex(where: { $0.scope == .event }) else {
-            throw Failure(description: "The use case \(useCase.name) has no feature set per event.")
+            throw Failure(description: "The use case \(useCase.definitionName) has no feature set per event.")
         }
         let known = useCase.plan.sets[set].features
         let indexes = features.compactMap { known.firstIndex(of: $0) }

@@ -67,8 +67,8 @@ struct FitCommand {
         if case .file(let file)? = useCase.training?.kind, file.kind == .csv { source = file }
         guard let path = settings.csv ?? source.map({ useCase.resolve($0.file) }) else {
             throw Failure(
-                "The use case \(useCase.name) names no training file. Give one with --csv; the producer writes one with: "
-                    + "producer --use-case \(useCase.name) --to FILE.csv")
+                "The use case \(useCase.definitionName) names no training file. Give one with --csv; the producer writes one with: "
+                    + "producer --use-case \(useCase.definitionName) --to FILE.csv")
         }
         let bar = ProgressBar()
         let table = try TrainingTable(path: path, source: source, useCase: useCase) { bar.show("reading \(path)", share: $0) }

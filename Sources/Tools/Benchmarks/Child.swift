@@ -1,5 +1,6 @@
 import Glibc
 import ServiceKit
+import Streaming
 
 /// A program that a benchmark has started; ended with the last reference.
 final class Child {

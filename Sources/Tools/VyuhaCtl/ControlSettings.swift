@@ -3,6 +3,7 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import UseCases
+import Streaming
 
 extension SettingsReader {
     /// The broker; properties are passed through as for every service.

@@ -8,7 +8,7 @@ import UseCases
 ///
 /// Topics are deleted and made again with as many partitions (other topic settings return to the broker's defaults). Where the broker
 /// does not allow that, the groups of the services are moved to the end, so that what is there is never read. Then every Redis key under
-/// the use case's prefix goes: online features, models, alert state, the producer's position. Nothing of another use case is touched.
+/// the use case's prefix goes: online features, models, alert state, the producer's position. Nothing of another use case or prefix is touched.
 enum ResetCommand {
     static func run(_ arguments: [String]) throws {
         let settings = Service.readSettings(

@@ -107,7 +107,9 @@ struct SuiteStatus {
         var table = TextTable(["topic", "records", "per second"])
         for topic in topics { table.add([topic.name, StatusView.grouped(Int(topic.records)), StatusView.rate(topic.rate)]) }
         parts.append(
-            topics.isEmpty ? "No topic of \(useCase) exists. Create them with: vyuhactl topics create --use-case \(useCase)" : table.text)
+            topics.isEmpty
+                ? "No topic of \(useCase) exists. Create them with: vyuhactl topics create --use-case \(useCase.split(separator: ".").last ?? "")"
+                : table.text)
         if !lag.isEmpty {
             table = TextTable(["service", "records behind"])
             for group in lag { table.add([group.name, StatusView.grouped(Int(group.behind))]) }

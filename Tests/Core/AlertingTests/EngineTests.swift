@@ -90,6 +90,28 @@ struct EngineTests {
         #expect(SeenMark(text: "nonsense") == nil)
     }
 
+    @Test("of a scorer that says the sequence, each record counts once, after a mark of version 0.1.0 too")
+    func sequences() throws {
+        var timeline = timeline()
+        func seen(_ offset: Int64, _ sequence: Int64?, _ set: String = "trip", _ entity: String = "a") -> Bool {
+            var sighting = sighting(entity, midnight, offset, set: set, id: "\(entity):\(offset)")
+            sighting.sequence = sequence
+            return timeline.take(sighting) == .seenBefore
+        }
+        // As version 0.1.0 stored it, with what it knew of the offset 7.
+        #expect(!seen(7, nil, "trip") && !seen(7, nil, "recent") && seen(7, nil, "trip"))
+        let stored = try #require(timeline.book.marks[0]).text
+        #expect(!stored.contains("s"))
+        timeline.book.marks[0] = SeenMark(text: stored)
+        #expect(seen(7, 0, "trip") && seen(7, 1, "recent") && !seen(7, 2, "third"))
+        #expect(!seen(8, 0) && !seen(8, 1, "recent") && seen(8, 0) && seen(8, 1, "recent") && seen(7, 2, "third"))
+        let mark = try #require(timeline.book.marks[0])
+        timeline.book.marks[0] = SeenMark(text: mark.text)
+        #expect(seen(8, 1, "recent") && !seen(8, 2, "third"))
+        // The clock says several things at one place, before the event there.
+        #expect(!seen(9, -1, "trip", "a") && !seen(9, -1, "trip", "b") && seen(9, -1, "trip", "a") && !seen(9, 0) && seen(9, -1, "trip", "b"))
+    }
+
     @Test("A group survives being written and read")
     func group() throws {
         var timeline = timeline()

@@ -99,6 +99,9 @@ struct RecordTests {
         ,"features":{"fare":120,"tip":null},"expected":{"fare":12.5,"tip":1},"contributions":{"fare":0.75,"tip":-0.25}
         """
 
+    /// Since version 0.2.0.
+    private static let place = ",\"sequence\":2"
+
     private func score(isAnomaly: Bool, reason: ScoreRecordWriter.Reason?) -> String {
         let writer = ScoreRecordWriter(
             set: "trip", features: ["fare", "tip"], statusNormal: "NORMAL", statusAnomaly: "SUSPICIOUS",
@@ -111,6 +114,7 @@ struct RecordTests {
                         id: id, kind: kind, entity: entity, eventTime: 1_546_300_850_000, window: nil, producedAt: 1_546_300_851_000,
                         scoredAt: 1_546_300_851_007, offset: 41, score: 0.98, isAnomaly: isAnomaly, confidence: 0.9)
                     head.type = Array("\"overcharge\"".utf8)
+                    head.sequence = 2
                     writer.write(head, reason: reason, into: &json)
                 }
             }
@@ -118,14 +122,14 @@ struct RecordTests {
         return String(decoding: json.bytes, as: UTF8.self)
     }
 
-    @Test("a score is written as it always was, and an anomaly is the same record with its reason")
+    @Test("a score is written as it always was, with its sequence behind that, and an anomaly is the same record with its reason")
     func scoreBytes() {
-        #expect(score(isAnomaly: true, reason: nil) == Self.score + "}")
+        #expect(score(isAnomaly: true, reason: nil) == Self.score + Self.place + "}")
         let reason = ScoreRecordWriter.Reason(actual: [120, .nan], expected: [12.5, 1], contributions: [0.75, -0.25])
-        #expect(score(isAnomaly: true, reason: reason) == Self.score + Self.reason + "}")
+        #expect(score(isAnomaly: true, reason: reason) == Self.score + Self.place + Self.reason + "}")
         let normal = Self.score.replacing("true", with: "false").replacing("SUSPICIOUS", with: "NORMAL")
             .replacing("\"anomaly_type\":\"overcharge\",", with: "")
-        #expect(score(isAnomaly: false, reason: nil) == normal + "}")
+        #expect(score(isAnomaly: false, reason: nil) == normal + Self.place + "}")
     }
 
     @Test("an anomaly of version 0.1.0 is read in full; fields that a newer version adds are passed over")
@@ -137,7 +141,7 @@ struct RecordTests {
                 .init(name: "fare", actual: 120, expected: 12.5, contribution: 0.75),
                 .init(name: "tip", actual: nil, expected: 1, contribution: -0.25),
             ], anomalyType: "overcharge")
-        for more in ["", ",\"colour\":{\"a\":[1]}"] {
+        for more in ["", Self.place, ",\"colour\":{\"a\":[1]}"] {
             let bytes = Array((Self.score + Self.reason + more + "}").utf8)
             #expect(try Anomaly(parsing: bytes, 0..<bytes.count) == anomaly)
         }

@@ -1,3 +1,4 @@
+import Contracts
 import Detectors
 import Testing
 import Text

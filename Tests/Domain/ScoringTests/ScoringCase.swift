@@ -9,7 +9,8 @@ struct ScoringCase {
     let useCase: UseCase
     let models: [ActiveModel]
 
-    init(_ kind: DetectorKind) throws {
+    /// - Parameter isSmall: trees so few that a model is some kilobytes.
+    init(_ kind: DetectorKind, isSmall: Bool = false) throws {
         let useCase = try UseCase.parse(
             """
             name: scoring-case
@@ -35,7 +36,9 @@ struct ScoringCase {
             for row in 0..<400 as Range<Int64> {
                 rows += [Double(row &* 7919 % 101) / 50, Double(row &* 104_729 % 89) / 40 + Double(row % 7) * 0.1]
             }
-            let given: [String: ParameterValue] = kind == .randomCutForest ? ["trees": .integer(8), "sample_size": .integer(64)] : [:]
+            var given: [String: ParameterValue] = kind == .randomCutForest ? ["trees": .integer(8), "sample_size": .integer(64)] : [:]
+            if isSmall, kind == .isolationForest { given = ["trees": .integer(8), "sample_size": .integer(64)] }
+            if isSmall, kind == .halfSpaceTrees { given = ["trees": .integer(5), "depth": .integer(5)] }
             let plan = try TrainingPlan(
                 detector: kind, parameters: DetectorParameters(for: kind, given: given), featureNames: ["a", "b"],
                 threshold: .contamination(0.02), seed: UInt64(version), createdAt: 0)

@@ -183,6 +183,15 @@ struct UseCaseLookupTests {
         }
     }
 
+    @Test("a prefix comes before the name and nothing else of the definition changes")
+    func prefix() throws {
+        let plain = try UseCase.parse(sound, file: "/x/usecase.yaml")
+        let shared = plain.named(under: "team-a")
+        #expect(shared.name == "team-a." + plain.name && shared.definitionName == plain.name && shared.prefix == "team-a")
+        #expect(shared.title == plain.title && shared.metricPrefix == plain.metricPrefix && shared.fingerprint == plain.fingerprint)
+        #expect(plain.named(under: nil).name == plain.name && plain.definitionName == plain.name)
+    }
+
     @Test("a name that is not found says where it was looked for, and what was probably meant")
     func missing() throws {
         try Self.withFolder { folder throws in

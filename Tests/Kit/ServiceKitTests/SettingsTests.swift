@@ -1,4 +1,5 @@
 import Foundation
+import Streaming
 import Testing
 
 @testable import ServiceKit
@@ -52,7 +53,7 @@ import Testing
             [], ["REDIS_URL_FILE": file, "REDIS_URL": "", "VYUHA_KAFKA_SASL_PASSWORD_FILE": file, "VYUHA_API_TOKENS_FILE": "/tokens"])
         let secret = reader.string("REDIS_URL", default: "", secret: true, "")
         let path = reader.optionalString("VYUHA_API_TOKENS_FILE", "")
-        let properties = reader.kafkaProperties()
+        let properties = CommonSettings.kafka(&reader).properties
         #expect(secret == "s3cret")
         #expect(path == "/tokens")
         #expect(properties.map(\.0) == ["sasl.password"] && properties.map(\.1) == ["s3cret"])
@@ -67,7 +68,7 @@ import Testing
             try Data(content.utf8).write(to: URL(filePath: file))
             var reader = reader([], ["REDIS_URL_FILE": file, "VYUHA_KAFKA_SASL_PASSWORD_FILE": file])
             _ = CommonSettings.redis(&reader)
-            let properties = reader.kafkaProperties()
+            let properties = CommonSettings.kafka(&reader).properties
             #expect(properties.isEmpty)
             let error = #expect(throws: SettingsError.self) { try reader.finish() }
             #expect(

@@ -9,6 +9,7 @@ import Synchronization
 import TestSupport
 import Testing
 import UseCases
+import Streaming
 
 @testable import Producer
 @testable import ServiceKit
@@ -25,9 +26,9 @@ struct PipelineTests {
         var environment = ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2"]
         environment["REDIS_URL"] = redis?.url
         var reader = SettingsReader(arguments: [], environment: environment)
-        let common = try #require(CommonSettings(&reader, useCaseName: useCase, defaultPort: 0))
+        let stream = try #require(StreamSettings(&reader, useCaseName: useCase, defaultPort: 0))
         return ProducerSettings(
-            common: common, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator),
+            stream: stream, useCase: useCase, schema: try Sample.battlefield(), source: source ?? .simulator(Sample.simulator),
             limit: limit,
             keepsPosition: redis != nil)
     }
@@ -132,12 +133,13 @@ struct PipelineTests {
         let letters = seen.filter { $0.topic == "trips.dead-letter" }
         #expect(letters.map(\.value) == ["2019-01-01T00:00:10Z,5"])
         let headers = try #require(letters.first?.headers)
-        #expect(headers[DeadLetterHeader.id] == "trips.csv:4")
-        #expect(headers[DeadLetterHeader.reason] == "column-count")
-        #expect(headers[DeadLetterHeader.service] == "producer")
-        #expect(headers[DeadLetterHeader.sourceTopic] == "trips.csv")
-        #expect(headers[DeadLetterHeader.sourceOffset] == "4")
-        #expect(headers[DeadLetterHeader.detail]?.isEmpty == false)
+        #expect(headers["id"] == "trips.csv:4")
+        #expect(headers["reason"] == "column-count")
+        #expect(headers["service"] == "producer")
+        #expect(headers["source-topic"] == "trips.csv")
+        #expect(headers["source-offset"] == "4")
+        #expect(headers["detail"]?.isEmpty == false)
+        #expect(headers["stage"] == "source" && headers["version"] == "1" && headers["source-partition"] == nil)
     }
 
     @Test("A run at a rate keeps it within one percent")

@@ -8,6 +8,7 @@ import ServiceKit
 import TestSupport
 import Testing
 import UseCases
+import Streaming
 
 @testable import Producer
 @testable import ServiceKit
@@ -18,7 +19,7 @@ struct TopicPipelineTests {
     /// A broker with a topic of 6 partitions, and ours of 4.
     private final class Run {
         let broker: EmbeddedBroker
-        private let common: CommonSettings
+        private let stream: StreamSettings
         private var lives: [Lifecycle] = []
 
         init() throws {
@@ -26,7 +27,7 @@ struct TopicPipelineTests {
                 topics: ["events", "labels", "dead-letter"].map { TopicSpec(name: "pumps.\($0)", partitions: 4) }
                     + [TopicSpec(name: "plant.raw", partitions: 6)])
             var reader = SettingsReader(arguments: [], environment: ["KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers])
-            common = try #require(CommonSettings(&reader, useCaseName: "pumps", defaultPort: 0))
+            stream = try #require(StreamSettings(&reader, useCaseName: "pumps", defaultPort: 0))
         }
 
         deinit { for life in lives { life.stop() } }
@@ -39,11 +40,11 @@ struct TopicPipelineTests {
             var source = ReadTopic(topic: "plant.raw")
             source.columns = ["fare": "data.fare"]
             change(&source)
-            let (common, chosen, schema) = (common, source, try Sample.schema())
+            let (stream, chosen, schema) = (stream, source, try Sample.schema())
             Threads.start("topic") {
                 do {
                     try TopicPipeline(
-                        chosen, kafka: common.kafka, schema: schema, useCase: "pumps", common: common, service: service,
+                        chosen, kafka: stream.kafka, schema: schema, useCase: "pumps", stream: stream, service: service,
                         metrics: ProducerMetrics(service.metrics)
                     ).run()
                 } catch { Issue.record(error) }

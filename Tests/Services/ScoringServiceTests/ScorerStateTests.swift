@@ -3,7 +3,7 @@ import Detectors
 import KafkaClient
 import ModelRegistry
 import RedisClient
-import StateStore
+import Streaming
 import TestSupport
 import Testing
 import UseCases
@@ -35,7 +35,6 @@ private final class Scorer {
     let server: RedisServer
     let models: CurrentModels
     let partitions: StatefulPartitions<ScorerPartition>
-    private let cache: ModelCache
     private let step: ScoringStep
     private let place = TopicPartition("state-case.features", 0)
 
@@ -48,12 +47,11 @@ private final class Scorer {
             name: "scoring-service", log: Logger(service: "scoring-service", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
         let cache = ModelCache(useCase, models, redis: redis, service)
         let step = try ScoringStep(useCase)
-        self.cache = cache
         self.step = step
         partitions = StatefulPartitions(
             service, redis: redis, store: { StateStore($0, keys: RedisKeys(useCase: "state-case"), service: "scoring-service") }, interval: 1,
             idleAfter: 0, make: { _ in ScorerPartition(step, cache, entityLimit: entityLimit) },
-            advance: { owned, generation, _ in try owned.state.go(to: generation) })
+            carryOut: { owned, models, _ in try owned.state.carryOut(models) })
     }
 
     /// Takes the partition over.
@@ -73,13 +71,11 @@ private final class Scorer {
         var outcomes: [Int64: Outcome] = [:]
         for start in stride(from: offsets.lowerBound, to: offsets.upperBound, by: Int64.Stride(batch)) {
             for offset in start..<min(start + batch, offsets.upperBound) {
-                guard let owned = try partitions.state(of: 0, at: offset) else { continue }
-                let state = owned.state.scoring
-                if state.generation == 0 { #expect(try partitions.decide(owned, cache.newest.generation)) }
-                partitions.applied(owned, offset)
                 let bytes = Self.record(offset, again[offset] ?? "")
-                let isReplay = offset < owned.effectsFrom
-                #expect(step.take(bytes, 0..<bytes.count, partition: 0, offset: offset, state: state, isReplay: isReplay) == .taken)
+                try partitions.apply(0, at: offset) { owned, isReplay in
+                    let state = owned.state.scoring
+                    #expect(step.take(bytes, 0..<bytes.count, partition: 0, offset: offset, state: state, isReplay: isReplay) == .taken)
+                }
             }
             step.score(at: 0) { outcome in
                 outcomes[outcome.head.offset] = Outcome(

@@ -3,7 +3,7 @@ import Features
 import JSON
 import KafkaClient
 import RedisClient
-import StateStore
+@testable import Streaming
 import TestSupport
 import Testing
 
@@ -22,15 +22,15 @@ private final class Processor {
         let service = Service(
             name: "stream-processor", log: Logger(service: "stream-processor", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
         writers = FeatureWriters(plan)
-        var told: (OwnedPartition<ProcessorState>, Int64, Bool) throws -> Void = { _, _, _ in }
+        var told: (OwnedPartition<ProcessorState>, EventTimeAdvance, Bool) throws -> Void = { _, _, _ in }
         partitions = StatefulPartitions(
             service, redis: try RedisSettings(url: server.url),
-            store: { StateStore($0, keys: RedisKeys(useCase: "mins"), service: "stream-processor") }, interval: 1, idleAfter: .max,
-            make: { ProcessorState(plan, partition: $0) }, advance: { try told($0, $1, $2) })
-        told = { [unowned self] owned, time, silently in
+            store: { StateStore($0, keys: RedisKeys(useCase: "mins"), service: "stream-processor") }, interval: 1, idleAfter: 0,
+            make: { ProcessorState(plan, partition: $0) }, carryOut: { try told($0, $1, $2) })
+        told = { [unowned self] owned, advance, isReplay in
             var emissions = Emissions()
-            owned.state.partition.advance(to: time, into: &emissions)
-            if !silently { note(emissions, owned.next, isClocks: true) }
+            owned.state.partition.advance(to: advance.rawValue, into: &emissions)
+            if !isReplay { note(emissions, owned.next, isClocks: true) }
         }
     }
 
@@ -45,21 +45,22 @@ private final class Processor {
     func apply(_ times: [Int64], from offset: Int64) throws {
         for (index, time) in times.enumerated() {
             let offset = offset + Int64(index)
-            guard let owned = try partitions.state(of: 0, at: offset) else { continue }
-            owned.state.noteOffset(offset)
-            var emissions = Emissions()
-            let outcome = owned.state.partition.apply(
-                row: [0, Double(time), 1], entity: Array("p1".utf8), eventTime: time, kafkaTimestamp: 1, into: &emissions)
-            partitions.applied(owned, offset)
-            if outcome != .applied { late += 1 }
-            if offset >= owned.effectsFrom { note(emissions, offset) }
+            try partitions.apply(0, at: offset) { owned, isReplay in
+                owned.state.noteOffset(offset)
+                var emissions = Emissions()
+                let outcome = owned.state.partition.apply(
+                    row: [0, Double(time), 1], entity: Array("p1".utf8), eventTime: time, kafkaTimestamp: 1, into: &emissions)
+                if outcome != .applied { late += 1 }
+                if !isReplay { note(emissions, offset) }
+            }
         }
     }
 
     /// No record for so long.
     func pause(_ silence: Int64, at offset: Int64) throws {
-        guard let owned = try partitions.state(of: 0, at: offset), let time = owned.state.advanceDue(silence: silence) else { return }
-        #expect(try partitions.decide(owned, time))
+        var owned: OwnedPartition<ProcessorState>?
+        partitions.forEach { owned = $0 }
+        if let owned, offset >= owned.next { try partitions.pass(silence, in: owned) }
     }
 
     private func note(_ emissions: Emissions, _ offset: Int64, isClocks: Bool = false) {
@@ -154,10 +155,10 @@ struct IdleTests {
         for time in Self.batches[0] {
             _ = state.partition.apply(row: [0, Double(time), 1], entity: [0x61], eventTime: time, into: &emissions)
         }
-        #expect(state.advanceDue(silence: 10_000) == nil)
-        let time = try #require(state.advanceDue(silence: 30_000))
-        state.partition.advance(to: time, into: &emissions)
+        #expect(state.decisionDue(silence: 10_000) == nil)
+        let advance = try #require(state.decisionDue(silence: 30_000))
+        state.partition.advance(to: advance.rawValue, into: &emissions)
         #expect(emissions.items.count == 1)
-        for silence in [30_000, 31_000, 3_600_000, 86_400_000] as [Int64] { #expect(state.advanceDue(silence: silence) == nil) }
+        for silence in [30_000, 31_000, 3_600_000, 86_400_000] as [Int64] { #expect(state.decisionDue(silence: silence) == nil) }
     }
 }

@@ -100,7 +100,7 @@ struct RebuildTests {
         emissions.removeAll()
         original.partition.advance(to: newest + 200_000, into: &emissions)
         let told = Self.windows(emissions)
-        #expect(!told.isEmpty && original.advanceDue(silence: 300_000) == nil)
+        #expect(!told.isEmpty && original.decisionDue(silence: 300_000) == nil)
         let note = try #require(original.rebuildNote)
         let copy = ProcessorState(plan)
         let start = try #require(copy.beginRebuild(note))

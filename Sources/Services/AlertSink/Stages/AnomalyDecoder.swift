@@ -13,7 +13,8 @@ struct AnomalyDecoder {
     }
 
     private enum Field: Int, CaseIterable {
-        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence, kind, anomalyType, isAnomaly, revision
+        case id, entity, set, status, model, producedAt, offset, eventTime, version, score, confidence, kind, anomalyType, isAnomaly, revision,
+            sequence
 
         var path: String {
             switch self {
@@ -31,7 +32,7 @@ struct AnomalyDecoder {
             case .id, .entity, .set, .status, .model: ([.string], "a string")
             case .producedAt, .offset, .eventTime, .version: ([.integer], "an integer")
             case .score, .confidence: ([.number, .integer], "a number")
-            case .kind, .anomalyType, .isAnomaly, .revision: nil
+            case .kind, .anomalyType, .isAnomaly, .revision, .sequence: nil
             }
         }
     }
@@ -62,6 +63,7 @@ struct AnomalyDecoder {
             return slot.kind == .string ? String(decoding: fields.text[slot.text], as: UTF8.self) : ""
         }
         let isAnomaly = fields.slots[Field.isAnomaly.rawValue]
+        let sequence = fields.slots[Field.sequence.rawValue]
         let isCleared = isAnomaly.kind == .bool && isAnomaly.number == 0
         // An entity that speaks again ends its being missing.
         let type = isCleared && text(.kind) == "resumed" ? "missing" : text(.anomalyType)
@@ -69,6 +71,7 @@ struct AnomalyDecoder {
             id: text(.id), labels: AlertLabels(entity: text(.entity), set: text(.set), type: type),
             score: fields.slots[Field.score.rawValue].number, eventTime: fields.slots[Field.eventTime.rawValue].integer,
             producedAt: fields.slots[Field.producedAt.rawValue].integer, offset: fields.slots[Field.offset.rawValue].integer,
+            sequence: sequence.kind == .integer ? sequence.integer : nil,
             isCleared: isCleared, isWindow: text(.kind) == "window",
             revision: UInt32(clamping: fields.slots[Field.revision.rawValue].integer), evidence: Array(bytes[value]), source: source)
     }

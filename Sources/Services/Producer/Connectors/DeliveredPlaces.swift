@@ -1,6 +1,7 @@
 import Contracts
 import KafkaClient
 import ServiceKit
+import Streaming
 
 /// Which records of a topic a former owner of a partition delivered beyond the committed offset: when they are read again they are left out.
 ///

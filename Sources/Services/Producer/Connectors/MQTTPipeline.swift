@@ -5,6 +5,7 @@ import KafkaClient
 import MQTTClient
 import Platform
 import ServiceKit
+import Streaming
 import UseCases
 
 /// In:        topics of an MQTT broker (`source: mqtt`), under a persistent session
@@ -23,8 +24,8 @@ final class MQTTPipeline {
     private let source: SubscribedTopics
     private let settings: MQTTSettings
     private let topics: Topics
-    private let common: CommonSettings
-    private let outlet: Outlet
+    private let stream: StreamSettings
+    private let sink: RecordSink
     private let service: Service
     private let metrics: ProducerMetrics
     private let retained: Counter
@@ -40,17 +41,17 @@ final class MQTTPipeline {
     private var backoff = Backoff(initial: 200, maximum: 10_000)
 
     init(
-        _ source: SubscribedTopics, _ settings: MQTTSettings, schema: EventSchema, useCase: String, common: CommonSettings, service: Service,
+        _ source: SubscribedTopics, _ settings: MQTTSettings, schema: EventSchema, useCase: String, stream: StreamSettings, service: Service,
         metrics: ProducerMetrics
     ) throws {
         self.source = source
         self.settings = settings
         self.service = service
         self.metrics = metrics
-        self.common = common
+        self.stream = stream
         topics = Topics(useCase: useCase)
-        outlet = try Outlet(common, service, topics: [topics.events, topics.deadLetter])
-        outlet.keepsPartition = false
+        sink = try RecordSink(stream, service, topics: [topics.events, topics.deadLetter])
+        sink.keepsPartition = false
         retained = service.metrics.counter(
             "vyuha_source_retained_total", "Messages that the broker kept from before the subscription, which are passed over.")
         repeated = service.metrics.counter(
@@ -66,7 +67,7 @@ final class MQTTPipeline {
     }
 
     func run() throws {
-        defer { outlet.close() }
+        defer { sink.close() }
         try readTail()
         let client = try MQTTClient(settings)
         defer { client.close() }
@@ -116,12 +117,12 @@ final class MQTTPipeline {
     }
 
     private func deliver(_ messages: [MQTTMessage]) throws {
-        outlet.batch.removeAll()
+        sink.batch.removeAll()
         for message in messages { take(message) }
-        for record in try outlet.deliverKeepingRefused() {
+        for record in try sink.deliverKeepingRefused() {
             let mark = record.header("source").map { String(decoding: $0, as: UTF8.self) }
             guard let message = messages.first(where: { DeliveredMessages.mark($0) == mark }) else { continue }
-            try outlet.deliverLetter { refuse(message, .tooLarge, "The broker refuses the event. \(record.error.message)") }
+            try sink.deliverLetter { refuse(message, .tooLarge, "The broker refuses the event. \(record.error.message)") }
         }
         for message in messages { delivered.add(message) }
     }
@@ -142,19 +143,19 @@ final class MQTTPipeline {
         guard size <= Delivery.maximumEventBytes else {
             return refuse(message, .tooLarge, "The message makes an event of \(size) bytes; at most \(Delivery.maximumEventBytes) pass.")
         }
-        outlet.batch.append(topic: Topic.events, keyOf: entity, entity.isEmpty ? nil : 0..<entity.count, valueOf: json.bytes, 0..<json.count)
-        outlet.batch.header("id", id(of: message, arrival: arrival))
-        outlet.batch.header("source", DeliveredMessages.mark(message))
+        sink.batch.append(topic: Topic.events, keyOf: entity, entity.isEmpty ? nil : 0..<entity.count, valueOf: json.bytes, 0..<json.count)
+        sink.batch.header("id", id(of: message, arrival: arrival))
+        sink.batch.header("source", DeliveredMessages.mark(message))
         metrics.events.add()
     }
 
     private func refuse(_ message: MQTTMessage, _ reason: DeadLetterReason, _ sentence: String) {
         let arrival = Clock.milliseconds
-        outlet.addDeadLetter(
+        sink.addDeadLetter(
             topic: Topic.deadLetter, keyOf: [], nil, valueOf: message.payload, 0..<message.payload.count,
-            Outlet.Origin(topic: message.topic, partition: -1, offset: Int64(message.id), timestamp: arrival),
+            .record(topic: message.topic, partition: -1, offset: Int64(message.id), timestamp: arrival),
             id: Array("\(settings.clientID):\(arrival):\(message.id)".utf8), reason: reason, field: "", detail: sentence)
-        outlet.batch.header("source", DeliveredMessages.mark(message))
+        sink.batch.header("source", DeliveredMessages.mark(message))
         metrics.rejected.add()
     }
 
@@ -171,7 +172,7 @@ final class MQTTPipeline {
     /// What an earlier run delivered and could not acknowledge.
     private func readTail() throws {
         let reader = TopicTail(
-            topics: [topics.events, topics.deadLetter], kafka: service.logging(common.kafka), group: settings.clientID, timeout: 30, service: service)
+            topics: [topics.events, topics.deadLetter], kafka: service.logging(stream.kafka), group: settings.clientID, timeout: 30, service: service)
         // A broker's identifiers are in the order of time; partitions are not, so the newest mark of an identifier wins by its record's time.
         var marks: [(time: Int64, mark: String)] = []
         try reader.read(from: { _, range in range.high - Int64(Self.tail) }) { _, record, batch in

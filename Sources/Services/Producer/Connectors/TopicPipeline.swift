@@ -4,6 +4,7 @@ import JSON
 import KafkaClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// In:        any topic of JSON objects (`source: kafka`), read as a consumer group
 /// Out:       `<uc>.events` (key: the entity, header `id`), `<uc>.dead-letter` (what cannot be an event, with its place in the topic)
@@ -16,7 +17,7 @@ final class TopicPipeline {
     private enum Topic { static let events = 0, deadLetter = 1 }
 
     private let loop: ConsumerLoop
-    private let outlet: Outlet
+    private let sink: RecordSink
     private let delivered: DeliveredPlaces
     private let service: Service
     private let metrics: ProducerMetrics
@@ -33,10 +34,10 @@ final class TopicPipeline {
     private var hasWarned = false
 
     /// - Parameters:
-    ///   - kafka: where the topic is; the events go where `common` says.
+    ///   - kafka: where the topic is; the events go where `stream` says.
     ///   - useCase: names the outgoing topics.
     init(
-        _ source: ReadTopic, kafka: KafkaSettings, schema: EventSchema, useCase: String, common: CommonSettings, service: Service,
+        _ source: ReadTopic, kafka: KafkaSettings, schema: EventSchema, useCase: String, stream: StreamSettings, service: Service,
         metrics: ProducerMetrics
     )
         throws
@@ -44,16 +45,16 @@ final class TopicPipeline {
         self.service = service
         self.metrics = metrics
         let topics = Topics(useCase: useCase)
-        outlet = try Outlet(common, service, topics: [topics.events, topics.deadLetter])
+        sink = try RecordSink(stream, service, topics: [topics.events, topics.deadLetter])
         // The topic may have more partitions than ours.
-        outlet.keepsPartition = false
-        var reading = common
+        sink.keepsPartition = false
+        var reading = stream
         reading.kafka = kafka
         let group = source.group ?? useCase + ".producer"
         delivered = try DeliveredPlaces(
-            source: source.topic, topics: [topics.events, topics.deadLetter], kafka: service.logging(common.kafka), group: group, service: service)
+            source: source.topic, topics: [topics.events, topics.deadLetter], kafka: service.logging(stream.kafka), group: group, service: service)
         loop = ConsumerLoop(
-            reading, service, topics: [source.topic], group: group, batch: 1_000, owner: delivered, outlet: outlet,
+            reading, service, topics: [source.topic], group: group, batch: 1_000, owner: delivered, sink: sink,
             deadLetterTopic: Topic.deadLetter, beginsAt: source.from == .latest ? .newest : .oldest)
         tombstones = service.metrics.counter("vyuha_source_tombstones_total", "Records without a value, which say that something was deleted.")
         var format = FileFormat(file: "")
@@ -69,16 +70,16 @@ final class TopicPipeline {
     }
 
     func run() throws {
-        defer { outlet.close() }
+        defer { sink.close() }
         try loop.run { batch in
             // A batch may be handled again after an error in its middle.
-            outlet.batch.removeAll()
+            sink.batch.removeAll()
             var (events, rejected) = (0, 0)
             for record in batch.records where !delivered.contains(record.partition, record.offset) {
                 take(record, of: batch, &events, &rejected)
             }
             delivered.sent()
-            try outlet.deliver()
+            try sink.deliver()
             metrics.events.add(events)
             metrics.rejected.add(rejected)
         }
@@ -101,13 +102,13 @@ final class TopicPipeline {
             rejected += 1
             return refuse(record, of: batch, .tooLarge, "The record makes an event of \(size) bytes; at most \(Delivery.maximumEventBytes) pass.")
         }
-        outlet.batch.append(
+        sink.batch.append(
             topic: Topic.events, keyOf: entity, entity.isEmpty ? nil : 0..<entity.count, valueOf: json.bytes, 0..<json.count)
-        outlet.batch.header("id", of: id, 0..<id.count)
+        sink.batch.header("id", of: id, 0..<id.count)
         if idColumn != nil || idHeader != nil {
             place.removeAll(keepingCapacity: true)
             writePlace(of: record, into: &place)
-            outlet.batch.header(DeliveredPlaces.header, of: place, 0..<place.count)
+            sink.batch.header(DeliveredPlaces.header, of: place, 0..<place.count)
         }
         events += 1
     }
@@ -118,7 +119,7 @@ final class TopicPipeline {
             hasWarned = true
             service.log.warning("a record of the topic cannot be an event and is a dead letter; others will be without a word", ["why": sentence])
         }
-        outlet.addDeadLetter(topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: "", detail: sentence)
+        sink.addDeadLetter(topic: Topic.deadLetter, record, of: batch, id: id, reason: reason, field: "", detail: sentence)
     }
 
     /// The record's own identity where the use case names one and the record has it, else its place.

@@ -5,6 +5,7 @@ import ModelRegistry
 import RedisClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// `benchmarks drain`: one service works through a backlog on a broker (KAFKA_BOOTSTRAP_SERVERS) with the suite's own settings, and again with
 /// librdkafka's prefetch queue as good as unbounded. The first must be as fast as the second, and stay small.

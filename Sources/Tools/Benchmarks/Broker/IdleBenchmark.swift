@@ -3,6 +3,7 @@ import HTTPClient
 import KafkaClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// `benchmarks idle`: what the services cost while no records come, with the suite's own settings, on the embedded broker or on
 /// KAFKA_BOOTSTRAP_SERVERS. The broker must hold the answer to a fetch for as long as the client allows, as Kafka does; noida-db answers at once.

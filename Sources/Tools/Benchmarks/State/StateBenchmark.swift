@@ -4,7 +4,7 @@ import Glibc
 import KafkaClient
 import RedisClient
 import ServiceKit
-import StateStore
+import Streaming
 import UseCases
 
 /// `benchmarks state`: how long the stream processor's state of 100,000 entities takes to be stored in and restored from Redis, and what
@@ -40,7 +40,9 @@ struct StateBenchmark {
         }
 
         func restore(_ parts: [[UInt8]]) throws { for part in parts { try partition.restore(part) } }
-        func advanceDue(silence: Int64) -> Int64? { nil }
+        func decisionDue(silence: Int64) -> Decision? { nil }
+
+        struct Decision: RawRepresentable { let rawValue: Int64 }
     }
 
     /// The load: which entity's event is applied next, and how far the partitions are.
@@ -126,7 +128,7 @@ struct StateBenchmark {
             name: "bench", log: Logger(service: "bench", level: .error, format: .text), metrics: Metrics(), life: Lifecycle())
         return StatefulPartitions(
             service, redis: url, store: { StateStore($0, keys: RedisKeys(useCase: "bench"), service: "bench") },
-            interval: Double(settings.interval), idleAfter: .max, make: { _ in State(plan) }, advance: { _, _, _ in })
+            interval: Double(settings.interval), idleAfter: .max, make: { _ in State(plan) }, carryOut: { _, _, _ in })
     }
 
     private func apply(_ count: Int, _ load: inout Load, to owner: StatefulPartitions<State>) throws {
@@ -137,9 +139,9 @@ struct StateBenchmark {
             load.index += 1
             load.row[load.value] = load.events.value()
             load.row[load.time] = Double(when)
-            guard let owned = try owner.state(of: Int32(partition), at: load.offsets[partition]) else { continue }
-            _ = owned.state.partition.apply(row: load.row, entity: load.names[sensor], eventTime: when, into: &load.emissions)
-            owner.applied(owned, load.offsets[partition])
+            try owner.apply(Int32(partition), at: load.offsets[partition]) { owned, _ in
+                _ = owned.state.partition.apply(row: load.row, entity: load.names[sensor], eventTime: when, into: &load.emissions)
+            }
             load.offsets[partition] += 1
             if load.emissions.items.count > 10_000 { load.emissions.removeAll() }
         }

@@ -3,6 +3,7 @@ import KafkaClient
 import RedisClient
 import ServiceKit
 import UseCases
+import Streaming
 
 /// `vyuhactl crash-test`: the same input through a disturbed and through an undisturbed chain, and every effect compared.
 ///
@@ -101,7 +102,7 @@ final class CrashTest {
         let source = settings.facts.directory + "/usecase.yaml"
         guard let text = TextFile.read(source) else { throw CommandError("\(source) cannot be read: \(systemError(errno)).") }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.hasPrefix("name:") ? "name: \(settings.facts.name)-\(suffix)" : String(line)
+            line.hasPrefix("name:") ? "name: \(settings.facts.definitionName)-\(suffix)" : String(line)
         }
         let path = folder.folder(suffix)
         guard TextFile.write(lines.joined(separator: "\n"), to: path + "/usecase.yaml") else {
@@ -163,7 +164,7 @@ final class CrashTest {
 
     private func recordFolder(_ path: String, _ facts: RunFacts) throws -> String {
         mkdir(path, 0o755)
-        return path + "/" + facts.name
+        return path + "/" + facts.definitionName
     }
 
     // MARK: The end

@@ -1,6 +1,7 @@
 import Contracts
 import JSON
 import KafkaClient
+import Streaming
 
 /// What a run has done to the world, by identity: every record of the derived topics and what Redis holds at the end.
 struct Effects {

@@ -4,6 +4,7 @@ import JSON
 import KafkaClient
 import Quality
 import ServiceKit
+import Streaming
 
 /// Turns records into entries of the books. One thread's own; allocates for alerts only.
 struct FlowReader {

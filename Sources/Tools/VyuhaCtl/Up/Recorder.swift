@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import KafkaClient
 import ServiceKit
+import Streaming
 
 /// Writes every record of a run as one line of JSON into `DIR/<topic>.jsonl`, so that all figures of the report can be computed again.
 ///

@@ -24,7 +24,7 @@ extension RunFacts {
             sets: useCase.plan.sets.map(\.name), flowSets: sets, plan: useCase.plan, aftermath: max(60_000, windows.max() ?? 0),
             longestDelay: (windows.max() ?? 0) + useCase.plan.time.longestDelay,
             rate: useCase.source?.rate ?? Self.defaultRate, isFile: isFile, training: training,
-            baseline: baseline, retention: useCase.retention)
+            baseline: baseline, prefix: useCase.prefix, retention: useCase.retention)
     }
 }
 

@@ -11,6 +11,7 @@ struct RunFacts: Sendable {
         case exported
     }
 
+    /// With the prefix, if there is one: what topics, groups and keys begin with.
     var name: String
     var title: String
     /// Absolute path; what the services are given as their use case.
@@ -33,6 +34,11 @@ struct RunFacts: Sendable {
     var training: Training?
     /// A numeric field of the event, and its path in the JSON, for a fixed cut to compare with.
     var baseline: (path: String, field: String, direction: CutDirection)?
+
+    /// Of the names of topics, groups and keys; nil: none.
+    var prefix: String?
+    /// The name in the definition, which commands take.
+    var definitionName: String { prefix.map { String(name.dropFirst($0.utf8.count + 1)) } ?? name }
 
     static let defaultRate = 500.0
 

@@ -1,4 +1,5 @@
 import ServiceKit
+import Streaming
 
 /// How each service of a run is started.
 struct ServicePlan {
@@ -24,6 +25,7 @@ struct ServicePlan {
         result["VYUHA_PORT"] = nil
         result["VYUHA_INSTANCE_ID"] = nil
         result["VYUHA_USE_CASE"] = facts.directory
+        result["VYUHA_PREFIX"] = facts.prefix
         result["KAFKA_BOOTSTRAP_SERVERS"] = kafka
         result["REDIS_URL"] = redis
         if isEmbedded {

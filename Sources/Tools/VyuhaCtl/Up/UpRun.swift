@@ -141,7 +141,7 @@ final class UpRun {
             try runToEnd("producer", ["--to", csv])
         case nil:
             throw CommandError(
-                "The use case \(facts.name) has no model in the registry and no training section. Store one with `trainer fit`.")
+                "The use case \(facts.definitionName) has no model in the registry and no training section. Store one with `trainer fit`.")
         }
         say("Training: fitting a model.")
         try runToEnd("trainer", ["fit", "--csv", csv])

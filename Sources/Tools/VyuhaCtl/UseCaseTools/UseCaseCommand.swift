@@ -32,7 +32,7 @@ enum UseCaseCommand {
 
     private static func check(_ nameOrPath: String) throws {
         let useCase = try UseCase.load(nameOrPath)
-        print("\(useCase.file): `\(useCase.name)` is sound.")
+        print("\(useCase.file): `\(useCase.definitionName)` is sound.")
         let path = useCase.folder + "/tests.yaml"
         guard access(path, F_OK) == 0 else {
             print("There is no \(path); write one with events and what must come of them.")

@@ -1,11 +1,12 @@
 import Contracts
 import KafkaClient
 import ServiceKit
+import Streaming
 
 /// Writes each alert to `<uc>.alerts`: key is the entity, header `id` the alert's id, partition that of the anomaly.
 final class TopicReceiver: AlertReceiver {
     static let kind = ReceiverKind(name: "topic", isWanted: { _ in true }) { settings, service in
-        try TopicReceiver(service.logging(settings.common.kafka), topic: Topics(useCase: settings.useCase.name).alerts)
+        try TopicReceiver(service.logging(settings.stream.kafka), topic: Topics(useCase: settings.useCase.name).alerts)
     }
 
     /// Milliseconds that one attempt waits for the broker.
