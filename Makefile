@@ -1,5 +1,5 @@
 # make demo    build and run the suite on one machine, on real taxi trips
-# make test    build and run every test
+# make test    build and run every test (TESTS='RetryTests ProducerTests' runs those alone)
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   stream, detectors, scorer, producer, state, drain, idle, alerts (ALERTS=10000000 for all of them) and API beside their peers (needs wrk; peers from PyPI)
 # make sanitize   every test under AddressSanitizer and ThreadSanitizer (builds of their own; SANITIZERS, TARGETS: services/scripts/sanitize/run.sh)
@@ -19,6 +19,7 @@ DEMO_FLAGS ?=
 CRASH_FLAGS ?=
 FUZZ_CASES ?= 200000
 DATA       ?=
+TESTS      ?=
 SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
@@ -31,13 +32,12 @@ demo: build
 build: setup
 	$(SWIFT) build $(RELEASE)
 
-# Swift's backtracer may hang beside the process that crashed, and the run with it.
 test:
 	@services/scripts/setup.sh --tests
 	services/scripts/checks/deployment.sh
 	$(SWIFT) build --build-tests
 	$(SWIFT) package --scratch-path .build/describe dump-package > .build/package.json
-	SWIFT_BACKTRACE=enable=no $(SWIFT) test --skip-build --parallel
+	services/scripts/checks/tests.sh $(TESTS)
 	@$(MAKE) --no-print-directory check-kubernetes
 
 # Each suite runs in a process of its own: one that crashed or hung is named.

@@ -16,7 +16,6 @@ public final class HTTPServer: Sendable {
     /// What must be ended, once. `@unchecked Sendable` because it is reached only under the lock.
     private struct Running: @unchecked Sendable {
         let daemon: OpaquePointer
-        let watch: pthread_t
     }
 
     /// Listens and serves until ``stop(graceSeconds:)`` or until the last reference goes.
@@ -57,7 +56,9 @@ public final class HTTPServer: Sendable {
             Unmanaged.passUnretained(core).release()
             throw HTTPServerError("The HTTP server cannot start its second thread.")
         }
-        running = Mutex(Running(daemon: daemon, watch: watch))
+        // It holds the core, and ends by itself within half a second of a stop, which need not wait for it.
+        pthread_detach(watch)
+        running = Mutex(Running(daemon: daemon))
     }
 
     deinit { stop(graceSeconds: 0) }
@@ -78,7 +79,6 @@ public final class HTTPServer: Sendable {
         let end = ContinuousClock.now + .seconds(max(0, graceSeconds))
         while core.inFlight.load(ordering: .relaxed) > 0, ContinuousClock.now < end { usleep(2_000) }
         MHD_stop_daemon(ending.daemon)
-        pthread_join(ending.watch, nil)
     }
 }
 
@@ -86,11 +86,9 @@ public final class HTTPServer: Sendable {
 private func watchConnections(_ core: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let core else { return nil }
     let owned = Unmanaged<ServerCore>.fromOpaque(core).takeRetainedValue()
-    var turns = 0
     while !owned.isStopping.load(ordering: .relaxed) {
-        usleep(50_000)
-        turns += 1
-        if turns % 10 == 0 { owned.cutOffSlow() }
+        owned.cutOffSlow()
+        usleep(500_000)
     }
     return nil
 }

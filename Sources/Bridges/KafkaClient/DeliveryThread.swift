@@ -41,7 +41,7 @@ final class DeliveryThread: @unchecked Sendable {
     fileprivate func run() {
         var reports: [DeliveryTracker.Report] = []
         while !shouldStop.load(ordering: .acquiring) {
-            guard let event = rd_kafka_queue_poll(queue, 100) else { continue }
+            guard let event = rd_kafka_queue_poll(queue, 1_000) else { continue }
             if rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR { collect(event, into: &reports) }
             // Destroying the event frees its messages' room in the queue, which those who wait for room must find.
             rd_kafka_event_destroy(event)

@@ -16,8 +16,14 @@ public enum Ports {
         return nil
     }
 
-    /// `wanted` if nobody listens on it, else another.
-    public static func free(preferring wanted: Int) -> Int? { isFree(wanted) ? wanted : free() }
+    /// `wanted` if nobody listens on it, else another. No other process is given `wanted` by this while this one runs: it may listen later.
+    public static func free(preferring wanted: Int) -> Int? { reserve(wanted) && isFree(wanted) ? wanted : free() }
+
+    /// The lock goes with the process. Where no lock can be had, as beside another user's, nothing is reserved.
+    private static func reserve(_ port: Int) -> Bool {
+        let file = open("/tmp/vyuha-port-\(port).lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o666)
+        return file < 0 || flock(file, LOCK_EX | LOCK_NB) == 0
+    }
 
     private static let range = 10_000..<30_000
     private static let given = Atomic<Int>(0)

@@ -50,42 +50,9 @@ struct DeliveredTail {
         _ topics: [String], kafka: KafkaSettings, group: String, window: Int, timeout: Double, service: Service,
         _ body: (Int, ArraySlice<UInt8>) -> Void
     ) throws {
-        let admin = try KafkaAdmin(kafka)
-        let consumer = try KafkaConsumer(kafka, group: group, properties: ["queued.max.messages.kbytes": "2048"])
-        defer { consumer.close() }
-        var ends: [TopicPartition: Int64] = [:]
-        var starts: [PartitionOffset] = []
-        for topic in topics {
-            for partition in 0..<(try admin.partitions(of: topic) ?? 0) {
-                let place = TopicPartition(topic, Int32(partition))
-                let range = try consumer.watermarks(place, cached: false)
-                guard range.high > range.low else { continue }
-                ends[place] = range.high
-                starts.append(PartitionOffset(place, max(range.low, range.high - Int64(window))))
-            }
-        }
-        guard !starts.isEmpty else { return }
-        try consumer.assign(starts)
-        var batch = RecordBatch()
-        let deadline = Clock.monotonicSeconds + timeout
-        while !ends.isEmpty, !service.life.isStopping {
-            guard Clock.monotonicSeconds < deadline else {
-                throw SourceError("The broker did not show the last records of \(topics.joined(separator: ", ")) in time.")
-            }
-            service.life.turned()
-            do {
-                try consumer.poll(into: &batch, maximum: 1_000, timeout: 100)
-            } catch {
-                guard error.isRetryable, !error.isFatal else { throw error }
-            }
-            for record in batch.records {
-                guard let topic = topics.firstIndex(of: batch.topics[record.topic]) else { continue }
-                if let id = batch.header("id", of: record) { body(topic, batch.bytes[id]) }
-            }
-            // A position is past the last record also where the end of the log is a marker that no consumer is shown.
-            for place in try consumer.position(Array(ends.keys)) {
-                if let end = ends[place.topicPartition], place.offset >= end { ends[place.topicPartition] = nil }
-            }
+        let reader = TopicTail(topics: topics, kafka: kafka, group: group, timeout: timeout, service: service)
+        try reader.read(from: { _, range in range.high - Int64(window) }) { topic, record, batch in
+            if let id = batch.header("id", of: record) { body(topic, batch.bytes[id]) }
         }
     }
 

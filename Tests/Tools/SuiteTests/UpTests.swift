@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import RedisClient
 import TestSupport
 import Testing
 
@@ -65,7 +66,9 @@ import Testing
         """
 
     /// - Returns: what was printed, and the report.
-    private func run(_ arguments: [String], until sentence: String? = nil) throws -> (output: String, json: JSONValue) {
+    private func run(
+        _ arguments: [String], environment: [String: String] = ["REDIS_URL": ""], until sentence: String? = nil
+    ) throws -> (output: String, json: JSONValue) {
         let folder = FileManager.default.temporaryDirectory.appending(path: "vyuha-up-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -76,7 +79,7 @@ import Testing
         let report = folder.appending(path: "report.json").path
         let up = try ServiceProcess(
             "vyuhactl", ["up", "--use-case", folder.path, "--rate", "500", "--report", report] + arguments,
-            environment: ["KAFKA_BOOTSTRAP_SERVERS": "", "REDIS_URL": ""])
+            environment: environment.merging(["KAFKA_BOOTSTRAP_SERVERS": ""]) { $1 })
         if let sentence {
             #expect(withDeadline(120) { up.output.contains(sentence) || !up.isRunning }, "\(up.output)")
             kill(up.pid, SIGINT)
@@ -109,6 +112,20 @@ import Testing
         #expect(passes > 1)
         #expect(output.contains("The file was replayed in \(passes) passes."), "\(output)")
         #expect(try #require(json["events_produced"]?.integer) > 300 * (passes - 1))
+    }
+
+    @Test("the address of Redis with its password may come from a file, and is not printed")
+    func secretFile() throws {
+        let redis = try RedisServer(password: "drumlin")
+        let file = FileManager.default.temporaryDirectory.appending(path: "vyuha-url-\(UUID().uuidString)").path
+        try redis.url.write(toFile: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let (output, json) = try run(["--duration", "150s"], environment: ["REDIS_URL_FILE": file])
+        #expect(json["events_produced"]?.integer == 300)
+        #expect(json["accounting"]?["events_unaccounted_for"]?.integer == 0)
+        #expect(!output.contains("drumlin"), "\(output)")
+        let stored = try RedisClient(try RedisSettings(url: redis.url)).command("KEYS", "*pumps*").array ?? []
+        #expect(!stored.isEmpty, "what the suite stores is in that Redis")
     }
 
     /// As the kernel cuts them (15 bytes).

@@ -9,7 +9,8 @@ final class Timekeeper {
     /// Milliseconds; bounds how late a message can be after a crash.
     static let leaseTime = 5_000
     private static let keepInterval: UInt64 = 1_000_000_000
-    private static let pause = 50
+    /// Milliseconds; how late a timer may be. Each look asks Redis.
+    private static let pause = 100
 
     private let decisions: Decisions
     private let token: String

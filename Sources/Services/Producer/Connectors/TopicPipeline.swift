@@ -8,8 +8,8 @@ import UseCases
 /// In:        any topic of JSON objects (`source: kafka`), read as a consumer group
 /// Out:       `<uc>.events` (key: the entity, header `id`), `<uc>.dead-letter` (what cannot be an event, with its place in the topic)
 /// State:     none here; the group's offsets
-/// Guarantee: no record lost; one that is sent again after a crash or a rebalance has the same id and content. Records of one partition keep their
-///            order. Replicas share the topic's partitions
+/// Guarantee: no record lost, none sent twice after a crash or a rebalance (`DeliveredPlaces`). Records of one partition keep their order. Replicas
+///            share the topic's partitions
 /// On error:  a record that is no JSON object, or is in another format (Schema Registry, Avro, Protobuf): dead letter that names it. A tombstone is counted and
 ///            passed over. Kafka away: waits, commits nothing
 final class TopicPipeline {
@@ -17,6 +17,7 @@ final class TopicPipeline {
 
     private let loop: ConsumerLoop
     private let outlet: Outlet
+    private let delivered: DeliveredPlaces
     private let service: Service
     private let metrics: ProducerMetrics
     private let tombstones: Counter
@@ -28,6 +29,7 @@ final class TopicPipeline {
     // One thread owns the pipeline, so the run-time checks of exclusive access would only cost.
     @exclusivity(unchecked) private var json = JSONWriter(capacity: 1_024)
     @exclusivity(unchecked) private var id: [UInt8] = []
+    @exclusivity(unchecked) private var place: [UInt8] = []
     private var hasWarned = false
 
     /// - Parameters:
@@ -47,9 +49,12 @@ final class TopicPipeline {
         outlet.keepsPartition = false
         var reading = common
         reading.kafka = kafka
+        let group = source.group ?? useCase + ".producer"
+        delivered = try DeliveredPlaces(
+            source: source.topic, topics: [topics.events, topics.deadLetter], kafka: service.logging(common.kafka), group: group, service: service)
         loop = ConsumerLoop(
-            reading, service, topics: [source.topic], group: source.group ?? useCase + ".producer", batch: 1_000, outlet: outlet,
-            deadLetterTopic: Topic.deadLetter, startsAtEnd: source.from == .latest)
+            reading, service, topics: [source.topic], group: group, batch: 1_000, owner: delivered, outlet: outlet,
+            deadLetterTopic: Topic.deadLetter, beginsAt: source.from == .latest ? .newest : .oldest)
         tombstones = service.metrics.counter("vyuha_source_tombstones_total", "Records without a value, which say that something was deleted.")
         var format = FileFormat(file: "")
         format.columns = source.columns
@@ -69,7 +74,10 @@ final class TopicPipeline {
             // A batch may be handled again after an error in its middle.
             outlet.batch.removeAll()
             var (events, rejected) = (0, 0)
-            for record in batch.records { take(record, of: batch, &events, &rejected) }
+            for record in batch.records where !delivered.contains(record.partition, record.offset) {
+                take(record, of: batch, &events, &rejected)
+            }
+            delivered.sent()
             try outlet.deliver()
             metrics.events.add(events)
             metrics.rejected.add(rejected)
@@ -96,6 +104,11 @@ final class TopicPipeline {
         outlet.batch.append(
             topic: Topic.events, keyOf: entity, entity.isEmpty ? nil : 0..<entity.count, valueOf: json.bytes, 0..<json.count)
         outlet.batch.header("id", of: id, 0..<id.count)
+        if idColumn != nil || idHeader != nil {
+            place.removeAll(keepingCapacity: true)
+            writePlace(of: record, into: &place)
+            outlet.batch.header(DeliveredPlaces.header, of: place, 0..<place.count)
+        }
         events += 1
     }
 
@@ -118,10 +131,14 @@ final class TopicPipeline {
         } else if let idHeader, let header = Self.header(idHeader, of: record, in: batch), !header.isEmpty {
             id.append(contentsOf: batch.bytes[header])
         } else {
-            Digits.append(Int64(record.partition), to: &id)
-            id.append(UInt8(ascii: ":"))
-            Digits.append(record.offset, to: &id)
+            writePlace(of: record, into: &id)
         }
+    }
+
+    private func writePlace(of record: ConsumedRecord, into text: inout [UInt8]) {
+        Digits.append(Int64(record.partition), to: &text)
+        text.append(UInt8(ascii: ":"))
+        Digits.append(record.offset, to: &text)
     }
 
     private static func header(_ name: [UInt8], of record: ConsumedRecord, in batch: borrowing RecordBatch) -> Range<Int>? {
