@@ -135,6 +135,9 @@ public struct TrainedModel: Sendable {
 
     var streaming: (any StreamingDetector)? { detector as? any StreamingDetector }
 
+    /// The detector in words; of an ensemble its members and why they were chosen.
+    public var choice: String { (detector as? Ensemble)?.choice ?? kind.rawValue }
+
     /// Moves the threshold; the rest of the model stays.
     public mutating func setThreshold(_ rule: ThresholdRule, eventsPerEntityPerDay: Double? = nil) throws(DetectorError) {
         threshold = try Threshold(rule, eventsPerEntityPerDay: eventsPerEntityPerDay)

@@ -11,7 +11,8 @@ import UseCases
         ("nyc-taxi", 17_380_467_242_328_641_095), ("server-logs", 1_083_980_065_832_932_053),
     ])
     func `a built-in definition keeps the fingerprint of its plan`(name: String, expected: UInt64) throws {
-        #expect(try UseCase.load(repository + "/services/usecases/\(name)", environment: [:]).plan.fingerprint == expected)
+        let found = try UseCase.load(repository + "/services/usecases/\(name)", environment: [:]).plan.fingerprint
+        #expect(found == expected)
     }
 
     private static let schema = Result {
