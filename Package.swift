@@ -50,6 +50,7 @@ let c: [Target] = [
     Layer.c.system("CYAML", "yaml-0.1", apt: "libyaml-dev"),
     Layer.c.system("CMicroHTTPD", "libmicrohttpd", apt: "libmicrohttpd-dev"),
     Layer.c.system("CZlib", "zlib", apt: "zlib1g-dev"),
+    Layer.c.system("CMosquitto", "libmosquitto", apt: "libmosquitto-dev"),
     Layer.c.system("CPQ", "libpq", apt: "libpq-dev"),
     .target(name: "CSimdJSON", path: "Sources/C/CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
 ]
@@ -70,6 +71,7 @@ let bridges: [Target] = [
     Layer.bridges.library("KafkaClient", ["CRDKafka", "Platform"]),
     Layer.bridges.library("RedisClient", ["CHiredis"]),
     Layer.bridges.library("HTTPClient", ["CCurl"]),
+    Layer.bridges.library("MQTTClient", ["CMosquitto"]),
     Layer.bridges.library("PostgresClient", ["CPQ", "JSON"]),
     Layer.bridges.library("HTTPServer", ["CMicroHTTPD", "Text"]),
     Layer.bridges.library("YAMLReader", ["CYAML", "Text"]),
@@ -94,8 +96,8 @@ let services: [Target] = [
     Layer.services.executable(
         "Producer",
         [
-            "UseCases", "Features", "Simulation", "Quality", "Compression", "CSVReader", "HTTPClient", "HTTPServer", "PostgresClient",
-            "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Platform", "Text",
+            "UseCases", "Features", "Simulation", "Quality", "Compression", "CSVReader", "HTTPClient", "HTTPServer", "MQTTClient",
+            "PostgresClient", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "Platform", "Text",
         ]),
     Layer.services.executable("StreamProcessor", ["UseCases", "StateStore", "Features", "KafkaClient", "ServiceKit", "Contracts", "JSON"]),
     Layer.services.executable("FeatureWriter", ["UseCases", "FeatureStore", "KafkaClient", "RedisClient", "ServiceKit", "Contracts"]),

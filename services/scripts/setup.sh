@@ -13,6 +13,7 @@ packages=(
     libsimdjson-dev         # JSON
     zlib1g-dev              # gzip files
     libpq-dev               # PostgreSQL client
+    libmosquitto-dev        # MQTT client
     redis-server            # the private Redis of `vyuhactl up` and of the tests
 )
 
@@ -20,6 +21,7 @@ packages=(
 if [ "${1:-}" = --tests ]; then
     packages+=(
         nginx
+        mosquitto mosquitto-clients
         postgresql
         prometheus-alertmanager
         python3-aiosmtpd        # a mail server

@@ -9,6 +9,7 @@ public struct SourceSection: Sendable, Equatable {
         case http(PolledAPI)
         case postgresql(PolledTable)
         case kafka(ReadTopic)
+        case mqtt(SubscribedTopics)
         case push(PushedEvents)
         case simulator(SimulatorSource)
     }
@@ -111,12 +112,13 @@ public struct SimulatorSource: Sendable, Equatable {
 
 extension SourceSection {
     init(_ node: YAMLNode, schema: EventSchema) throws(YAMLError) {
-        let keys = try node.mapping(["csv", "jsonl", "access_log", "kafka", "http", "postgresql", "push", "simulator", "rate"])
+        let keys = try node.mapping(["csv", "jsonl", "access_log", "kafka", "mqtt", "http", "postgresql", "push", "simulator", "rate"])
         let given = try Self.single(of: keys, in: node, named: "source", but: "rate")
         switch given.key {
         case "http": kind = .http(try PolledAPI(given.value, schema: schema))
         case "postgresql": kind = .postgresql(try PolledTable(given.value, schema: schema))
         case "kafka": kind = .kafka(try ReadTopic(given.value, schema: schema))
+        case "mqtt": kind = .mqtt(try SubscribedTopics(given.value, schema: schema))
         case "push": kind = .push(try PushedEvents(given.value, schema: schema))
         case "simulator": kind = .simulator(try SimulatorSource(try given.value.mapping(SimulatorSource.keys), base: nil))
         default: kind = .file(try FileFormat(given.key, given.value, schema: schema, base: nil))

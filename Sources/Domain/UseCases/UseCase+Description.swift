@@ -80,6 +80,7 @@ extension UseCase: CustomStringConvertible {
             case .http(let api): api.url
             case .postgresql(let table): "table \(table.table)"
             case .kafka(let topic): "topic \(topic.topic)"
+            case .mqtt(let mqtt): "topics \(mqtt.filters.map(\.text).joined(separator: ", ")) of \(mqtt.server)"
             case .push(let push): "POST /events on port \(push.port)"
             case .simulator(let simulator): describe(simulator)
             }

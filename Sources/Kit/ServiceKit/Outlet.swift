@@ -48,6 +48,25 @@ public final class Outlet {
         if !isTransactional { letters.settled() }
     }
 
+    /// Delivers as `deliver` does, at-least-once only, but gives back what brokers refuse for good (a record above the topic's limit): everything else
+    /// is then on the brokers.
+    public func deliverKeepingRefused() throws(KafkaError) -> [RefusedRecord] {
+        do throws(KafkaError) {
+            try deliver()
+            return []
+        } catch {
+            var (refused, error) = ([RefusedRecord](), error)
+            while true {
+                guard error.refusesRecord, !error.isFatal, case let more = producer.takeRefused(), !more.isEmpty else { throw error }
+                refused += more
+                do throws(KafkaError) {
+                    try producer.flush(timeout: 30_000)
+                    return refused
+                } catch let next { error = next }
+            }
+        }
+    }
+
     private func sendAndWait() throws(KafkaError) {
         try begin()
         var start = 0

@@ -2,6 +2,7 @@ import Platform
 import Contracts
 import JSON
 import KafkaClient
+import MQTTClient
 import RedisClient
 import ServiceKit
 import Simulation
@@ -59,6 +60,7 @@ struct ProducerPipeline {
         case .http(let api): try run(PollSource(api, schema: settings.schema, service: service))
         case .table(let table, let address): try run(TableSource(table, address: address, schema: settings.schema, service: service))
         case .topic(let topic, let kafka): try read(topic, from: kafka)
+        case .mqtt(let topics, let mqtt): try read(topics, mqtt)
         case .push(let push): try take(push)
         case .simulator(let simulator):
             try run(simulator: Simulators.make(simulator))
@@ -136,6 +138,16 @@ struct ProducerPipeline {
         service.log.info("reading a topic", ["topic": topic.topic, "group": topic.group ?? settings.useCase + ".producer"])
         try TopicPipeline(
             topic, kafka: kafka, schema: settings.schema, useCase: settings.useCase, common: settings.common, service: service, metrics: metrics
+        ).run()
+    }
+
+    /// The broker knows what was delivered.
+    private func read(_ source: SubscribedTopics, _ mqtt: MQTTSettings) throws {
+        guard settings.exportPath == nil else { throw SourceError("MQTT messages cannot be written to a file; leave out --to.") }
+        guard try waitForTopics(Topics(useCase: settings.useCase)) else { return }
+        service.log.info("subscribing", ["server": "\(mqtt.server)", "client": mqtt.clientID])
+        try MQTTPipeline(
+            source, mqtt, schema: settings.schema, useCase: settings.useCase, common: settings.common, service: service, metrics: metrics
         ).run()
     }
 

@@ -1,5 +1,6 @@
 import Features
 import KafkaClient
+import MQTTClient
 import ServiceKit
 import Simulation
 import Text
@@ -15,6 +16,7 @@ enum SourceChoice: Sendable {
     case table(PolledTable, address: String)
     /// `kafka`: the topic's brokers.
     case topic(ReadTopic, kafka: KafkaSettings)
+    case mqtt(SubscribedTopics, MQTTSettings)
     case push(PushedEvents)
     case simulator(SimulatorSettings)
 }
@@ -84,6 +86,10 @@ extension ProducerSettings {
         let url = reader.optionalString("VYUHA_API_URL", "Address of the API, instead of the use case's.")
         let database = reader.optionalString("VYUHA_POSTGRES", secret: true, "Address of the database, instead of the use case's.")
         let topicKafka = CommonSettings.kafkaSource(&reader)
+        let mqtt = MQTTChanges(
+            server: reader.optionalString("VYUHA_MQTT_SERVER", "Address of the MQTT broker, instead of the use case's: mqtt://host or mqtts://host."),
+            user: reader.optionalString("VYUHA_MQTT_USER", "User at the MQTT broker."),
+            password: reader.optionalString("VYUHA_MQTT_PASSWORD", secret: true, "The user's password."))
         let pushPort = reader.optionalInteger("VYUHA_PUSH_PORT", in: 0...65_535, "Port of POST /events, instead of the use case's.")
         let simulator = reader.value(
             "VYUHA_FROM_SIMULATOR", default: nil,
@@ -133,7 +139,7 @@ extension ProducerSettings {
                 useCase, file: files.first, follow: follow, simulator: simulator, training: part == "training",
                 changes: SourceChanges(
                     entities: entities, seed: seed.map(UInt64.init), start: start, simulation: simulation, url: url, database: database,
-                    pushPort: pushPort, kafka: common.kafka, topicKafka: topicKafka),
+                    pushPort: pushPort, kafka: common.kafka, topicKafka: topicKafka, mqtt: mqtt),
                 pace: pace)
             self.init(
                 common: common, useCase: useCase.name, schema: useCase.event.schema, source: source, pace: pace, loops: loops,
@@ -181,6 +187,7 @@ extension ProducerSettings {
         var kafka = KafkaSettings(bootstrapServers: "")
         /// librdkafka's properties for the brokers of the topic that is read.
         var topicKafka: [String: String] = [:]
+        var mqtt = MQTTChanges()
 
         /// The brokers of a topic that is read: the suite's own unless the definition or the environment names others.
         func brokers(of topic: ReadTopic) -> KafkaSettings {
@@ -189,6 +196,22 @@ extension ProducerSettings {
                 return KafkaSettings(bootstrapServers: kafka.bootstrapServers, properties: kafka.properties.merging(own) { $1 })
             }
             return KafkaSettings(bootstrapServers: servers, properties: own)
+        }
+    }
+
+    /// The MQTT broker where it is not the use case's, and who we are there.
+    struct MQTTChanges {
+        var server: String?
+        var user: String?
+        var password: String?
+
+        func settings(of source: SubscribedTopics, in useCase: UseCase) throws -> MQTTSettings {
+            var settings = MQTTSettings(server: try MQTTServer(url: server ?? source.server), clientID: source.clientID ?? useCase.name + ".producer")
+            (settings.user, settings.password) = (user, password)
+            settings.authorityFile = source.authorityFile.map(useCase.resolve)
+            settings.certificateFile = source.certificateFile.map(useCase.resolve)
+            settings.keyFile = source.keyFile.map(useCase.resolve)
+            return settings
         }
     }
 
@@ -219,6 +242,7 @@ extension ProducerSettings {
             return .http(api)
         case (.postgresql(let table)?, nil): return .table(table, address: changes.database ?? table.connection)
         case (.kafka(let topic)?, nil): return .topic(topic, kafka: changes.brokers(of: topic))
+        case (.mqtt(let mqtt)?, nil): return .mqtt(mqtt, try changes.mqtt.settings(of: mqtt, in: useCase))
         case (.push(var push)?, nil):
             push.port = changes.pushPort ?? push.port
             push.tokenFile = push.tokenFile.map(useCase.resolve)

@@ -41,7 +41,8 @@ import Testing
                 "producer", ["--use-case", folder.path],
                 environment: [
                     "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers, "VYUHA_KAFKA_FETCH_WAIT_MAX_MS": "2", "REDIS_URL": redis.url,
-                    "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1", "VYUHA_KAFKA_SESSION_TIMEOUT_MS": "3000", "VYUHA_KAFKA_HEARTBEAT_INTERVAL_MS": "300",
+                    "VYUHA_PORT": "0", "VYUHA_HOST": "127.0.0.1", "VYUHA_KAFKA_SESSION_TIMEOUT_MS": "3000",
+                    "VYUHA_KAFKA_HEARTBEAT_INTERVAL_MS": "300",
                 ])
         }
         /// Writes on until as many more records are events, in small steps, so that a kill meets records under way.
@@ -50,7 +51,8 @@ import Testing
             let isReached = try withDeadline(60) {
                 var batch = OutgoingBatch(topics: ["plant.raw"])
                 for _ in 0..<50 where sent < 100_000 {
-                    batch.append(topic: 0, key: nil, value: Array(#"{"pump":"p\#(sent % 11)","at":\#(1_796_000_000_000 + sent),"bar":\#(sent)}"#.utf8))
+                    batch.append(
+                        topic: 0, key: nil, value: Array(#"{"pump":"p\#(sent % 11)","at":\#(1_796_000_000_000 + sent),"bar":\#(sent)}"#.utf8))
                     sent += 1
                 }
                 _ = try writer.send(batch, timeout: 5_000)
@@ -75,7 +77,10 @@ import Testing
         #expect(third.wait(15) == 0, "\(third.output)")
         kill(fourth.pid, SIGKILL)
         let last = try start()
-        #expect(try withDeadline(60) { try tail.poll(); return tail.records.count >= sent })
+        #expect(
+            try withDeadline(60) {
+                try tail.poll(); return tail.records.count >= sent
+            })
         last.terminate()
         #expect(last.wait(15) == 0, "\(last.output)")
         try tail.poll()

@@ -42,7 +42,8 @@ final class DeliveredPlaces: PartitionOwner {
         admin = try KafkaAdmin(kafka)
         tail = TopicTail(topics: topics, kafka: kafka, group: group, timeout: 30, service: service)
         leftOut = service.metrics.counter(
-            "vyuha_source_delivered_before_total", "Records that were read again after a crash or a rebalance, had been delivered, and were left out.")
+            "vyuha_source_delivered_before_total", "Records that were read again after a crash or a rebalance, had been delivered, and were left out."
+        )
     }
 
     /// Whether this record was delivered by a former owner. Call for every record, in order.
@@ -165,16 +166,18 @@ struct TopicEnds: Equatable {
         var text = "ends " + offsets.map { $0.map { String($0, radix: 36) }.joined(separator: ",") }.joined(separator: ";")
         if text.utf8.count > Self.longest {
             let room = Self.longest / 2
-            text = "ends " + offsets.map { topic in
-                var (list, size) = ([String](), 0)
-                for offset in topic {
-                    let number = String(offset, radix: 36)
-                    size += number.utf8.count + 1
-                    guard size < room else { break }
-                    list.append(number)
-                }
-                return list.joined(separator: ",")
-            }.joined(separator: ";")
+            text =
+                "ends "
+                + offsets.map { topic in
+                    var (list, size) = ([String](), 0)
+                    for offset in topic {
+                        let number = String(offset, radix: 36)
+                        size += number.utf8.count + 1
+                        guard size < room else { break }
+                        list.append(number)
+                    }
+                    return list.joined(separator: ",")
+                }.joined(separator: ";")
         }
         return text
     }

@@ -37,6 +37,19 @@ final class JSONColumns {
         return take(result)
     }
 
+    /// Puts another cell behind those of the row: text that is no part of the document.
+    func add(_ text: some Sequence<UInt8>) -> Range<Int> {
+        let from = bytes.count
+        bytes.append(contentsOf: text)
+        return from..<bytes.count
+    }
+
+    /// Begins a row that is no document: every cell is empty.
+    func clear() {
+        bytes.removeAll(keepingCapacity: true)
+        for index in fields.indices { fields[index] = 0..<0 }
+    }
+
     /// One object or an array of objects, which `next` then gives one by one.
     func open(_ text: [UInt8]) -> JSONReadResult { document.open(text) }
     var isArray: Bool { document.isArray }
