@@ -83,7 +83,8 @@ struct OddDemandTests {
         var event = SimulatedEvent()
         var emissions = Emissions()
         let names = (0..<20).map { Array("\($0)".utf8) }
-        var row = [Double](repeating: 0, count: 16)
+        // What the simulator does not have comes last, and is missing.
+        var row = [Double](repeating: .nan, count: useCase.plan.schema.fields.count)
         var episodes: [Episode: Bool] = [:]
         var odd: [(zone: Int, start: Int64, end: Int64)] = []
         var (trips, days) = ([Int](repeating: 0, count: 20), 0.0)
