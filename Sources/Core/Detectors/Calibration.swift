@@ -5,7 +5,7 @@ import Glibc
 /// **p-value**: the share of normal rows that score at least as high, learned from held-back rows. The body is the empirical distribution,
 /// linear between quantiles; the upper tenth is a generalised Pareto distribution fitted to the excesses over that quantile by
 /// probability-weighted moments (Hosking and Wallis 1987). Beyond the highest held-back score the tail goes on with the hazard it has
-/// there, so it neither ends nor saturates.
+/// there, so it neither ends nor saturates. A score that several held-back rows share is never more surprising than those rows are many.
 ///
 /// **Surprise** is -log10 p: 2 is one row in a hundred. It is computed directly, so p may underflow without harm.
 ///
@@ -24,6 +24,12 @@ public struct Calibration: Sendable, Equatable {
     let shape: Double
     /// The highest held-back excess: beyond it the tail is exponential.
     let lastExcess: Double
+    /// Scores of the tail that several rows share, strictly rising, and the most surprise that each may have: values repeat, and a smooth tail
+    /// knows nothing of that.
+    let shared: [Double]
+    let sharedSurprise: [Double]
+    /// Scores that differ by less, relative to their size, are one: the last bits depend on which rows the detector was fitted on.
+    static let tolerance = 1e-9
 
     /// Share of rows that the fitted tail covers.
     public static let tailFraction = 0.1
@@ -32,19 +38,20 @@ public struct Calibration: Sendable, Equatable {
     public init(heldBack raw: [Double]) {
         let sorted = raw.filter(\.isFinite).sorted()
         guard let first = sorted.first, let last = sorted.last else {
-            self.init(body: [0], bodySurprise: [0], tailStart: 0, tailShare: 1, scale: 1, shape: 0, lastExcess: 0)
+            self.init(
+                body: [0], bodySurprise: [0], tailStart: 0, tailShare: 1, scale: 1, shape: 0, lastExcess: 0, shared: [], sharedSurprise: [])
             return
         }
         let count = sorted.count
         let tailCount = min(max(Int(Double(count) * Calibration.tailFraction), min(10, count / 2)), count)
         let start = sorted[max(count - tailCount - 1, 0)]
-        let excesses = sorted.filter { $0 > start }.map { $0 - start }
+        let excesses = sorted.filter { $0 - start > Calibration.slack(start) }.map { $0 - start }
         // Plotting position: with n rows the k-th highest stands for k / (n + 1).
         let share = max(Double(excesses.count), 0.5) / Double(count + 1)
         let (scale, shape) = Calibration.fitTail(excesses, floor: max(abs(start), abs(last - first), 1e-300) * 1e-9)
         var body: [Double] = []
         var surprise: [Double] = []
-        let below = sorted.filter { $0 <= start }
+        let below = Array(sorted.dropLast(excesses.count))
         let steps = min(256, below.count)
         for step in 0...steps {
             let position = step * (below.count - 1) / max(steps, 1)
@@ -52,7 +59,7 @@ public struct Calibration: Sendable, Equatable {
             guard value > body.last ?? -.infinity else { continue }
             // Rows at or above this one; equal values share the rank of their first.
             var first = position
-            while first > 0, below[first - 1] == value { first -= 1 }
+            while first > 0, value - below[first - 1] <= Calibration.slack(value) { first -= 1 }
             let rank = count - first
             body.append(value)
             surprise.append(-log10(min(Double(rank) / Double(count + 1), 1)))
@@ -60,14 +67,34 @@ public struct Calibration: Sendable, Equatable {
         // The body ends where the tail begins, in score and in share. Many rows that score exactly that, as where policies hide nearly every
         // deviation, are as unsurprising as they are many.
         body[body.count - 1] = start
-        let equal = below.count - (below.firstIndex(of: start) ?? below.count)
+        let equal = below.count { abs($0 - start) <= Calibration.slack(start) }
         surprise[surprise.count - 1] = -log10(equal > 1 ? min(share + Double(equal) / Double(count + 1), 1) : share)
+        let ties = Calibration.ties(Array(sorted.suffix(excesses.count)), rows: count)
         self.init(
-            body: body, bodySurprise: surprise, tailStart: start, tailShare: share, scale: scale, shape: shape, lastExcess: last - start)
+            body: body, bodySurprise: surprise, tailStart: start, tailShare: share, scale: scale, shape: shape, lastExcess: max(last - start, 0),
+            shared: ties.map(\.score), sharedSurprise: ties.map(\.surprise))
     }
 
+    /// Scores of the tail, ascending, that more than one row has, with the share of all rows from there on as surprise. At most 256: of more,
+    /// evenly spaced ones.
+    private static func ties(_ tail: [Double], rows: Int) -> [(score: Double, surprise: Double)] {
+        var ties: [(score: Double, surprise: Double)] = []
+        var first = 0
+        while first < tail.count {
+            var next = first + 1
+            while next < tail.count, tail[next] - tail[first] <= slack(tail[first]) { next += 1 }
+            if next - first > 1 { ties.append((tail[next - 1], -log10(Double(tail.count - first) / Double(rows + 1)))) }
+            first = next
+        }
+        guard ties.count > 256 else { return ties }
+        return (0..<256).map { ties[($0 + 1) * ties.count / 256 - 1] }
+    }
+
+    private static func slack(_ score: Double) -> Double { tolerance * (1 + abs(score)) }
+
     private init(
-        body: [Double], bodySurprise: [Double], tailStart: Double, tailShare: Double, scale: Double, shape: Double, lastExcess: Double
+        body: [Double], bodySurprise: [Double], tailStart: Double, tailShare: Double, scale: Double, shape: Double, lastExcess: Double,
+        shared: [Double], sharedSurprise: [Double]
     ) {
         self.body = body
         self.bodySurprise = bodySurprise
@@ -76,15 +103,17 @@ public struct Calibration: Sendable, Equatable {
         self.scale = scale
         self.shape = shape
         self.lastExcess = lastExcess
+        self.shared = shared
+        self.sharedSurprise = sharedSurprise
     }
 
     /// -log10 of the p-value, at least 0; rising in `raw`, NaN counts as the most surprising.
     public func surprise(_ raw: Double) -> Double {
         if raw.isNaN { return Calibration.mostSurprise }
         if raw >= tailStart {
-            // Of many equal scores the last bit may depend on which rows the detector was fitted on.
-            if let common = bodySurprise.last, common < -log10(tailShare), raw - tailStart <= 1e-12 * (1 + abs(tailStart)) { return common }
-            return min(-log10(tailShare) + tailSurprise(raw - tailStart), Calibration.mostSurprise)
+            if let common = bodySurprise.last, common < -log10(tailShare), raw - tailStart <= Calibration.slack(tailStart) { return common }
+            let smooth = min(-log10(tailShare) + tailSurprise(raw - tailStart), Calibration.mostSurprise)
+            return shared.isEmpty ? smooth : min(smooth, most(raw))
         }
         guard let lowest = body.first, raw > lowest else {
             // Below everything seen: between 0 and the lowest known surprise, still rising with the score.
@@ -100,6 +129,19 @@ public struct Calibration: Sendable, Equatable {
         }
         let share = (raw - body[low]) / (body[high] - body[low])
         return bodySurprise[low] + share * (bodySurprise[high] - bodySurprise[low])
+    }
+
+    /// The most surprise that a score of the tail may have: that of the next shared score, falling towards the one before.
+    private func most(_ raw: Double) -> Double {
+        var (low, high) = (0, shared.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if raw - shared[middle] <= Calibration.slack(shared[middle]) { high = middle } else { low = middle + 1 }
+        }
+        guard low < shared.count else { return Calibration.mostSurprise }
+        let (from, start) = low > 0 ? (sharedSurprise[low - 1], shared[low - 1]) : (min(-log10(tailShare), sharedSurprise[low]), tailStart)
+        let share = min(max((raw - start) / (shared[low] - start), 0), 1)
+        return from + share * (sharedSurprise[low] - from)
     }
 
     /// -log10 of the share of the tail that lies beyond an excess.
@@ -167,14 +209,16 @@ public struct Calibration: Sendable, Equatable {
     }
 
     func encode(into writer: inout StateWriter) {
-        writer.write(UInt8(1))
+        writer.write(UInt8(2))
         writer.write(body)
         writer.write(bodySurprise)
         for value in [tailStart, tailShare, scale, shape, lastExcess] { writer.write(value) }
+        writer.write(shared)
+        writer.write(sharedSurprise)
     }
 
     init(from reader: inout StateReader) throws(DetectorError) {
-        try reader.version(1, of: "calibration")
+        try reader.version(2, of: "calibration")
         let body = try reader.doubles()
         let bodySurprise = try reader.finiteDoubles(count: body.count)
         let rising = zip(body, body.dropFirst()).allSatisfy { $0 < $1 }
@@ -183,11 +227,14 @@ public struct Calibration: Sendable, Equatable {
         let scale = try reader.finite()
         let shape = try reader.finite()
         let lastExcess = try reader.finite()
+        let shared = try reader.doubles()
+        let sharedSurprise = try reader.finiteDoubles(count: shared.count)
         guard !body.isEmpty, rising, body.allSatisfy(\.isFinite), scale > 0, (-0.5...0.5).contains(shape), lastExcess >= 0,
-            tailShare > 0, tailShare <= 1
+            tailShare > 0, tailShare <= 1, shared.allSatisfy({ $0.isFinite && $0 > tailStart }),
+            zip(shared, shared.dropFirst()).allSatisfy({ $0 < $1 })
         else { throw reader.damaged("a calibration is out of range") }
         self.init(
             body: body, bodySurprise: bodySurprise, tailStart: tailStart, tailShare: tailShare, scale: scale, shape: shape,
-            lastExcess: lastExcess)
+            lastExcess: lastExcess, shared: shared, sharedSurprise: sharedSurprise)
     }
 }

@@ -6,8 +6,9 @@ import Text
 /// - **Series** (rows of an entity depend on the ones before, see `ContextPlan`): distances to the training rows, linear relations and
 ///   plain
 ///   deviations, over values, smoothed values and volatility.
-/// - **Related** (at least a tenth of the directions hardly vary: some features follow from others): linear relations, distances and
-///   deviations.
+/// - **Related** (at least a tenth of the directions hardly vary: some features follow from others): linear relations, distances, an
+///   isolation forest and deviations. The last two see no relations and count half; the forest stands fast where the training rows
+///   themselves hold anomalies, which the first two then take for normal.
 /// - **Scattered** (anything else): an isolation forest, the same again without the most suspicious twentieth of the training rows, and
 ///   deviations. The
 ///   second forest finds what contaminated the training rows themselves.
@@ -125,6 +126,7 @@ public struct Ensemble: WideningDetector {
             return [
                 MemberPlan(kind: .pca, given: [:], views: [0], weight: 1),
                 MemberPlan(kind: .lof, given: distance, views: [0], weight: 1, limit: RobustZ.cap),
+                MemberPlan(kind: .isolationForest, given: ["trees": .integer(200)], views: [0], weight: 0.5),
                 MemberPlan(kind: .robustZ, given: spread, views: [0], weight: 0.5),
             ]
         }
@@ -288,6 +290,16 @@ public struct Ensemble: WideningDetector {
         return Explanation.signed(weights, row: Array(wide[..<columns]), expected: expected)
     }
 
+    /// Its members, and what about the training rows chose them.
+    var choice: String {
+        let names = members.map { type(of: $0.detector).kind.rawValue }.joined(separator: ", ")
+        let reason =
+            context != nil
+            ? "the rows of an entity follow each other"
+            : members.contains { $0.detector is PrincipalComponents } ? "some features follow from others" : "the rows stand for themselves"
+        return "ensemble of \(names), since \(reason)"
+    }
+
     // MARK: State
 
     public func encode(into writer: inout StateWriter) {
@@ -328,7 +340,8 @@ public struct Ensemble: WideningDetector {
                 limit > 0, weight > 0
             else { throw reader.damaged("a member does not fit its columns") }
             members.append(
-                Member(selection: selection, scaler: scaler, limit: limit, detector: detector, calibration: calibration, weight: weight))
+                Member(
+                    selection: selection, scaler: scaler, limit: limit, detector: detector, calibration: calibration, weight: weight))
         }
         guard columns > 0, !members.isEmpty, context == nil || context?.columns == columns else {
             throw reader.damaged("an ensemble has no members")

@@ -90,20 +90,20 @@ extension TrainedModel {
             guard isNews.isEmpty || isNews[row] else {
                 var state = states[slot]
                 let raw = detector.score(values, time: times[row], state: &state, scratch: &scratch)
-                judge(raw, vectors.span, row, &scores, &flags)
+                judge(raw, values, vectors.span, row, &scores, &flags)
                 if flags[row], reasons != nil {
                     let own = Array(scaled[row * columns..<(row + 1) * columns])
-                    reasons?.append((row, inUnits(detector.explain(own, time: times[row], state: state))))
+                    reasons?.append((row, inUnits(detector.explain(own, time: times[row], state: state), of: own)))
                 }
                 continue
             }
             let raw = detector.score(values, time: times[row], state: &states[slot], scratch: &scratch)
-            judge(raw, vectors.span, row, &scores, &flags)
+            judge(raw, values, vectors.span, row, &scores, &flags)
             if !flags[row] {
                 detector.learn(values, time: times[row], state: &states[slot])
             } else if reasons != nil {
                 let own = Array(scaled[row * columns..<(row + 1) * columns])
-                reasons?.append((row, inUnits(detector.explain(own, time: times[row], state: states[slot]))))
+                reasons?.append((row, inUnits(detector.explain(own, time: times[row], state: states[slot]), of: own)))
             }
         }
     }
@@ -133,9 +133,10 @@ extension TrainedModel {
         var raw = scores.mutableSpan
         detector.scoreWide(wide.span.extracting(first: rows * width), into: &raw, scratch: &scratch)
         for row in 0..<rows {
-            judge(scores[row], vectors.span, row, &scores, &flags)
+            judge(scores[row], scaled.span.extracting(row * columns..<(row + 1) * columns), vectors.span, row, &scores, &flags)
             if flags[row], reasons != nil {
-                reasons?.append((row, inUnits(detector.explainWide(Array(wide[row * width..<(row + 1) * width])))))
+                let own = Array(scaled[row * columns..<(row + 1) * columns])
+                reasons?.append((row, inUnits(detector.explainWide(Array(wide[row * width..<(row + 1) * width])), of: own)))
             }
         }
     }
@@ -148,13 +149,9 @@ extension TrainedModel {
         guard rows > 0 else { return }
         var raw = scores.mutableSpan
         detector.score(scaled.span.extracting(first: vectors.count), into: &raw, scratch: &scratch)
-        let cut = threshold.score
-        let hasRanges = preprocessing.hasRanges
+        let columns = featureNames.count
         for row in 0..<rows {
-            var score = calibration.score(raw[row])
-            if hasRanges, preprocessing.isOutsideRange(vectors.span, row: row) { score = 1 }
-            raw[row] = score
-            flags[row] = score >= cut
+            judge(scores[row], scaled.span.extracting(row * columns..<(row + 1) * columns), vectors.span, row, &scores, &flags)
         }
     }
 
@@ -172,8 +169,10 @@ extension TrainedModel {
     }
 
     /// From the raw score of a row to its score and flag.
-    private func judge(_ raw: Double, _ rows: Span<Double>, _ row: Int, _ scores: inout [Double], _ flags: inout [Bool]) {
-        var score = calibration.score(raw)
+    private func judge(
+        _ raw: Double, _ scaled: Span<Double>, _ rows: Span<Double>, _ row: Int, _ scores: inout [Double], _ flags: inout [Bool]
+    ) {
+        var score = reach.judge(calibration.score(raw), raw: raw, scaled, cut: threshold.score)
         if preprocessing.hasRanges, preprocessing.isOutsideRange(rows, row: row) { score = 1 }
         scores[row] = score
         flags[row] = score >= threshold.score

@@ -1,17 +1,17 @@
 extension TrainedModel {
     /// The first bytes of every stored model.
     static let magic: [UInt8] = Array("VYUHAMDL".utf8)
-    static let formatVersion: UInt32 = 1
+    static let formatVersion: UInt32 = 2
 
     /// The model as bytes. Layout, all numbers little-endian, arrays and texts preceded by a 32-bit count:
     ///
     /// | part | bytes |
     /// |---|---|
     /// | magic | `VYUHAMDL` |
-    /// | format version | u32 = 1 |
+    /// | format version | u32 = 2 |
     /// | detector | its name, number of parameters; for each its name, a tag (0 integer, 1 number, 2 text, 3 flag, 4 list), the value |
     /// | feature names | array of texts |
-    /// | preprocessing, calibration, threshold, metadata | each opens with its own layout version, u8 |
+    /// | preprocessing, calibration, reach, threshold, metadata | each opens with its own layout version, u8 |
     /// | detector state | opens with its own layout version, u8 |
     /// | checksum | CRC-32 of all bytes before it, u32 |
     public func encoded() -> [UInt8] {
@@ -28,6 +28,7 @@ extension TrainedModel {
         writer.write(featureNames)
         preprocessing.encode(into: &writer)
         calibration.encode(into: &writer)
+        reach.encode(into: &writer)
         threshold.encode(into: &writer)
         metadata.encode(into: &writer)
         detector.encode(into: &writer)
@@ -70,16 +71,18 @@ extension TrainedModel {
         let featureNames = try reader.texts()
         let preprocessing = try Preprocessing(from: &reader)
         let calibration = try Calibration(from: &reader)
+        let reach = try Reach(from: &reader)
         let threshold = try Threshold(from: &reader)
         let metadata = try ModelMetadata(from: &reader)
         let detector = try kind.type.init(from: &reader)
         try reader.finish()
-        guard featureNames.count == preprocessing.columns, detector.columns == preprocessing.columns else {
+        guard featureNames.count == preprocessing.columns, detector.columns == preprocessing.columns, reach.columns == preprocessing.columns
+        else {
             throw reader.damaged("its parts differ in the number of features")
         }
         self.init(
             featureNames: featureNames, parameters: try DetectorParameters(for: kind, given: given), preprocessing: preprocessing,
-            calibration: calibration, threshold: threshold, metadata: metadata, detector: detector)
+            calibration: calibration, reach: reach, threshold: threshold, metadata: metadata, detector: detector)
     }
 }
 

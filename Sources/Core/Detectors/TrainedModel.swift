@@ -7,6 +7,7 @@ public struct TrainedModel: Sendable {
     public let parameters: DetectorParameters
     public let preprocessing: Preprocessing
     public let calibration: Calibration
+    let reach: Reach
     public private(set) var threshold: Threshold
     public var metadata: ModelMetadata
     let detector: any Detector
@@ -16,8 +17,10 @@ public struct TrainedModel: Sendable {
     /// Fits a model and calibrates it on rows that it has not seen.
     ///
     /// Held back is a seeded random share of the rows, or, where rows have an order and the detector looks at sequences, the last share of
-    /// each entity's rows. A model of the others is calibrated on them, then the detector is fitted once more on all rows. With fewer than
-    /// twenty rows nothing is held back and the model is calibrated on what it has seen.
+    /// each entity's rows. A model of the others scores them, then the detector is fitted once more on all rows and scores them too; the
+    /// greater of both scores calibrates, so that no learnt value is stranger to the final model than it was frequent, be its scale another
+    /// (a median between two states, a smaller sample). With fewer than twenty rows nothing is held back and the model is calibrated on what
+    /// it has seen; with fewer than 200 no learnt value is anomalous, see `metadata.caution`.
     ///
     /// Throws `.data` for too few rows or a wrong width, `.parameter` for a setting that is out of range.
     public static func fit(
@@ -38,19 +41,30 @@ public struct TrainedModel: Sendable {
             return (preprocessing, detector)
         }
         var (preprocessing, detector) = try train(fitRows) { progress(0.45 * $0) }
-        let raw: [Double]
-        if let sequences, let order, let streaming = detector as? any StreamingDetector {
-            raw = runThrough(streaming, preprocessing.apply(data), order: order, sequences: sequences, wanted: heldBack)
-        } else {
-            raw = detector.score(preprocessing.apply(data.selecting(rows: heldBack)))
+        func scores(_ rows: [Int], learningBelow cut: Double = .infinity) -> [Double] {
+            if let sequences, let order, let streaming = detector as? any StreamingDetector {
+                return runThrough(
+                    streaming, preprocessing.apply(data), order: order, sequences: sequences, wanted: rows, learningBelow: cut)
+            }
+            return detector.score(preprocessing.apply(data.selecting(rows: rows)))
         }
-        (preprocessing, detector) = try train(Array(0..<data.rows)) { progress(0.5 + $0 / 2) }
+        let unseen = scores(heldBack)
+        (preprocessing, detector) = try train(Array(0..<data.rows)) { progress(0.5 + 0.45 * $0) }
+        var raw = zip(unseen, scores(heldBack)).map { max($0, $1) }
+        if sequences != nil, detector is any StreamingDetector, !(detector is any WideningDetector) {
+            // What alerts is not learnt, which narrows what counts as normal, so that more alerts: the threshold is set after that.
+            let first = Calibration(heldBack: raw)
+            let cut = raw.filter { first.score($0) >= threshold.score }.min() ?? .infinity
+            raw = zip(raw, scores(heldBack, learningBelow: cut)).map { max($0, $1) }
+        }
+        let learnt = data.rows < Reach.enoughRows ? raw + scores(Array(0..<data.rows)) : []
+        progress(1)
         let metadata = ModelMetadata(
             createdAt: plan.createdAt, seed: plan.seed, trainingRows: data.rows, heldBackRows: data.rows >= 20 ? heldBack.count : 0,
             dataFingerprint: fingerprint(data))
         return TrainedModel(
             featureNames: plan.featureNames, parameters: plan.parameters, preprocessing: preprocessing,
-            calibration: Calibration(heldBack: raw),
+            calibration: Calibration(heldBack: raw), reach: Reach(data, preprocessing: preprocessing, learnt: learnt),
             threshold: threshold, metadata: metadata, detector: detector)
     }
 
@@ -90,9 +104,10 @@ public struct TrainedModel: Sendable {
         return (all.filter { !isHeldBack[$0] }, all.filter { isHeldBack[$0] })
     }
 
-    /// Raw scores of the wanted rows, each in the light of those before it in its sequence.
+    /// Raw scores of the wanted rows, each in the light of those before it in its sequence; rows below the cut teach.
     static func runThrough(
-        _ detector: any StreamingDetector, _ data: FeatureMatrix, order: RowOrder, sequences: [[Int]], wanted: [Int]
+        _ detector: any StreamingDetector, _ data: FeatureMatrix, order: RowOrder, sequences: [[Int]], wanted: [Int],
+        learningBelow cut: Double = .infinity
     ) -> [Double] {
         guard detector.keepsHistory else { return detector.score(data.selecting(rows: wanted)) }
         if let widening = detector as? any WideningDetector { return widening.scores(of: wanted, in: data, sequences: sequences) }
@@ -103,7 +118,7 @@ public struct TrainedModel: Sendable {
             for row in sequence {
                 let values = data.values.span.extracting(row * data.columns..<(row + 1) * data.columns)
                 scores[row] = detector.score(values, time: order.times[row], state: &state, scratch: &scratch)
-                detector.learn(values, time: order.times[row], state: &state)
+                if scores[row] < cut { detector.learn(values, time: order.times[row], state: &state) }
             }
         }
         return wanted.map { scores[$0] }
@@ -120,6 +135,9 @@ public struct TrainedModel: Sendable {
 
     var streaming: (any StreamingDetector)? { detector as? any StreamingDetector }
 
+    /// The detector in words; of an ensemble its members and why they were chosen.
+    public var choice: String { (detector as? Ensemble)?.choice ?? kind.rawValue }
+
     /// Moves the threshold; the rest of the model stays.
     public mutating func setThreshold(_ rule: ThresholdRule, eventsPerEntityPerDay: Double? = nil) throws(DetectorError) {
         threshold = try Threshold(rule, eventsPerEntityPerDay: eventsPerEntityPerDay)
@@ -130,19 +148,20 @@ public struct TrainedModel: Sendable {
     /// Not for every event: it scores two rows for each feature.
     public func explain(_ row: [Double]) -> Explanation {
         precondition(row.count == featureNames.count, "a row has a number for each feature")
-        return inUnits(detector.explain(preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values))
+        let scaled = preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values
+        return inUnits(detector.explain(scaled), of: scaled)
     }
 
     /// The same in the light of a state that has just scored the row.
     func explain(_ row: [Double], time: Int64, state: DetectorState) -> Explanation {
         guard let streaming else { return explain(row) }
-        return inUnits(
-            streaming.explain(preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values, time: time, state: state))
+        let scaled = preprocessing.apply(FeatureMatrix(values: row, columns: row.count)).values
+        return inUnits(streaming.explain(scaled, time: time, state: state), of: scaled)
     }
 
-    /// Expected values as the features have them.
-    func inUnits(_ scaled: Explanation) -> Explanation {
-        var explanation = scaled
+    /// Expected values as the features have them; `row` is the scaled row.
+    func inUnits(_ scaled: Explanation, of row: [Double]) -> Explanation {
+        var explanation = reach.explain(scaled, row)
         for column in explanation.expected.indices {
             explanation.expected[column] = preprocessing.restore(explanation.expected[column], column: column)
         }
@@ -158,7 +177,7 @@ public struct TrainedModel: Sendable {
     }
 
     init(
-        featureNames: [String], parameters: DetectorParameters, preprocessing: Preprocessing, calibration: Calibration,
+        featureNames: [String], parameters: DetectorParameters, preprocessing: Preprocessing, calibration: Calibration, reach: Reach,
         threshold: Threshold,
         metadata: ModelMetadata, detector: any Detector
     ) {
@@ -166,6 +185,7 @@ public struct TrainedModel: Sendable {
         self.parameters = parameters
         self.preprocessing = preprocessing
         self.calibration = calibration
+        self.reach = reach
         self.threshold = threshold
         self.metadata = metadata
         self.detector = detector

@@ -45,6 +45,11 @@ public struct ModelMetadata: Sendable, Equatable {
     /// Rows that the detector was fitted on, and how many of them calibrated it first.
     public var trainingRows: Int
     public var heldBackRows: Int
+    /// What to know before trusting the threshold; nil where there were enough rows.
+    public var caution: String? {
+        guard trainingRows < Reach.enoughRows else { return nil }
+        return "There are \(trainingRows) training rows: below \(Reach.enoughRows) the threshold is a guess, and no value that was learnt alerts."
+    }
     /// CRC-32 of the training values, as eight hexadecimal digits: the same rows in the same order give the same.
     public var dataFingerprint: String
     /// By name, for instance `roc_auc`; the caller's.

@@ -56,6 +56,8 @@ public struct FileFormat: Sendable, Equatable {
     public var encoding = TextEncoding.utf8
     /// The column of a field whose column is not named like it.
     public var columns: [String: String]
+    /// Of fields whose columns are given as a list, the names after the first: the first name that a file has counts, and a file may have none.
+    public var otherNames: [String: [String]] = [:]
     /// The column with the truth, for evaluation only: 0 or 1. It never becomes part of an event.
     public var label: String?
     /// The column with the kind of anomaly.
@@ -178,7 +180,9 @@ extension FileFormat {
             }
             encoding = known
         }
-        if let node = keys["columns"] { columns = try Self.columns(node, schema) }
+        if let node = keys["columns"] {
+            (columns, otherNames) = kind == .csv ? try Self.columnNames(node, schema) : (try Self.columns(node, schema), [:])
+        }
         if let node = keys["label"] { label = try node.nonEmptyString() }
         if let node = keys["label_kind"] { labelKind = try node.nonEmptyString() }
         if let node = keys["label_start"] { labelStart = try node.nonEmptyString() }
@@ -191,7 +195,7 @@ extension FileFormat {
             (label, labelKind, labelStart, labelEnd) = labels == nil ? (nil, nil, nil, nil) : ("label", "label_kind", "label_start", "label_end")
         }
         if label == nil, let entry = keys["label_kind"] { throw entry.error("`label_kind` needs a `label` beside it.") }
-        let used = schema.fields.map { columns[$0.name] ?? $0.name }
+        let used = schema.fields.flatMap { [columns[$0.name] ?? $0.name] + (otherNames[$0.name] ?? []) }
         let truth = [
             ("label", label), ("label_kind", labelKind), ("label_start", labelStart), ("label_end", labelEnd), ("ignore", ignore),
         ]
@@ -206,6 +210,40 @@ extension FileFormat {
     static func columns(_ node: YAMLNode, _ schema: EventSchema) throws(YAMLError) -> [String: String] {
         var result: [String: String] = [:]
         for entry in try node.mapping(schema.fields.map(\.name)).entries { result[entry.key] = try entry.value.nonEmptyString() }
+        return result
+    }
+
+    /// For each field a name, or a list of names.
+    private static func columnNames(
+        _ node: YAMLNode, _ schema: EventSchema
+    ) throws(YAMLError) -> (first: [String: String], others: [String: [String]]) {
+        var (first, others): ([String: String], [String: [String]]) = ([:], [:])
+        for entry in try node.mapping(schema.fields.map(\.name)).entries {
+            guard let names = try? entry.value.strings() else {
+                first[entry.key] = try entry.value.nonEmptyString()
+                continue
+            }
+            guard let name = names.first, !names.contains("") else {
+                throw entry.value.error("`\(entry.key)` wants the names of columns.")
+            }
+            first[entry.key] = name
+            others[entry.key] = Array(names.dropFirst())
+        }
+        return (first, others)
+    }
+
+    /// Which column feeds which field of a file with this header: as the definition maps them, but for fields that have a column of their own name
+    /// where the mapped one is missing, as in a file that `producer --to` wrote. A field with several names is left out where a file has none.
+    public func columns(in header: [String]) -> [String: String] {
+        var result: [String: String] = [:]
+        for (field, column) in columns {
+            let known = ([column] + (otherNames[field] ?? [])).first(where: header.contains)
+            if let known, known != field {
+                result[field] = known
+            } else if known == nil, otherNames[field] == nil, !header.contains(field) {
+                result[field] = column
+            }
+        }
         return result
     }
 

@@ -13,6 +13,8 @@ struct FileTable {
     var places: [Int?] = []
     /// Names of the columns of `table`.
     var features: [String]
+    /// Columns that were not taken, each with the reason.
+    var leftOut: [String] = []
 
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -30,10 +32,15 @@ struct FileTable {
     }
 
     /// Takes the numeric columns as they are.
-    /// - Parameter features: the columns to take; nil finds those whose every value is a number or empty, reading the file twice.
+    /// - Parameter features: the columns to take; nil finds them, see `ColumnScan`, reading the file twice.
     init(path: String, columns: ColumnChoice, features chosen: [String]?, entities: inout Entities) throws {
-        let features = try chosen ?? Self.numericColumns(path: path, columns: columns)
-        guard !features.isEmpty else { throw Failure(description: "\(path) has no column of numbers besides those that are excluded.") }
+        let profile = try chosen.map { (features: $0, leftOut: [String]()) } ?? ColumnScan(path: path, columns: columns).choice()
+        let features = profile.features
+        leftOut = profile.leftOut
+        guard !features.isEmpty else {
+            let hint = try CSVReader(path: path).hint.map { " " + $0 } ?? ""
+            throw Failure(description: "\(path) has no column to learn from; left out: \(leftOut.joined(separator: ", ")).\(hint)")
+        }
         let reader = try CSVReader(path: path)
         let time = try Self.index(of: columns.timestamp, in: reader)
         let entity = try columns.entity.map { try Self.index(of: $0, in: reader) }
@@ -101,30 +108,5 @@ struct FileTable {
         guard let number = TextNumber.parse(bytes, field) else { return ISO8601.parse(bytes, field) }
         guard number.magnitude < 1e15 else { return nil }
         return number == number.rounded() ? Int64(number) : Int64((number * 1000).rounded())
-    }
-
-    /// Columns in which every value is a number or empty, and not every one empty.
-    private static func numericColumns(path: String, columns: ColumnChoice) throws -> [String] {
-        let reader = try CSVReader(path: path)
-        // One list may serve for files of several kinds; a slip of the pen shows here.
-        let absent = columns.excluded.filter { reader.column($0) == nil }
-        if !absent.isEmpty {
-            let names = reader.columns.joined(separator: ", ")
-            Service.standardError("\(path) has no column \(absent.joined(separator: ", ")) to exclude; it has \(names).\n")
-        }
-        let left = Set(columns.excluded + [columns.timestamp] + (columns.entity.map { [$0] } ?? []))
-        var candidates = reader.columns.indices.filter { !left.contains(reader.columns[$0]) }
-        var numbers = Set<Int>()
-        while let status = try reader.next() {
-            guard status == .ok else { continue }
-            candidates.removeAll { index in
-                let field = reader.fields[index]
-                guard !field.isEmpty else { return false }
-                guard TextNumber.parse(reader.bytes, field) != nil else { return true }
-                numbers.insert(index)
-                return false
-            }
-        }
-        return candidates.filter { numbers.contains($0) }.map { reader.columns[$0] }
     }
 }

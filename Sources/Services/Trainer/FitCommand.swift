@@ -112,6 +112,7 @@ struct FitCommand {
             bar.show("fitting \(plan.detector.rawValue)", share: $0)
         }
         bar.clear()
+        if let caution = model.metadata.caution { Service.standardError("\(set.name): \(caution)\n") }
         if let own {
             model.metadata.metrics = ["validation_alert_share": own.alertShare, "validation_expected_share": own.expectedShare]
             model.metadata.metrics["validation_average_precision"] = own.averagePrecision

@@ -17,6 +17,8 @@ struct ScoreSettings {
     /// Nil: `auto`.
     let detector: DetectorKind?
     let seed: Int?
+    /// Nil: the use case's own threshold, or one row in a hundred.
+    let contamination: Double?
     let out: String
 
     init?(_ reader: inout SettingsReader) {
@@ -27,10 +29,15 @@ struct ScoreSettings {
         let timestamp = reader.optionalString("--timestamp", "Column with the time: dates, or numbers that grow.")
         let entity = reader.optionalString("--entity", "Column that tells whose row it is; without it all rows are one entity's.")
         let exclude = reader.string("--exclude", default: "", "Columns that are no features, separated by commas; labels above all.")
+        let include = reader.string(
+            "--include", default: "", "Columns that are features although their names look like a label or an identifier, separated by commas.")
+        let label = reader.optionalString("--label", "Column with the truth, 0 or 1: no feature, but ROC-AUC and average precision are told.")
+        contamination = reader.number(
+            "--contamination", default: nil, in: 1e-9...0.5, "Share of normal rows that may alert; without it the use case's threshold, or 0.01.")
         detector = reader.value("--detector", default: "auto", "Name of a detector, or auto (\(Self.names)).") { name in
             name == "auto" ? DetectorKind?.none : try DetectorKind(named: name)
         }.flatMap { $0 }
-        out = reader.string("--out", default: "scores.csv", "File for the scores: score,is_anomaly, a line for each row.")
+        out = reader.string("--out", default: "scores.csv", "File for the scores: score,is_anomaly,refused, a line for each row.")
         useCase = reader.value("--use-case", default: nil, "Compute this use case's features first, and take its detector for auto.") {
             try UseCase.load($0, environment: SettingsReader.processEnvironment())
         }
@@ -46,7 +53,9 @@ struct ScoreSettings {
             reader.reject("Give the column with the time: --timestamp COLUMN.")
             return nil
         }
-        columns = ColumnChoice(timestamp: timestamp, entity: entity, excluded: exclude.split(separator: ",").map { String($0) })
+        columns = ColumnChoice(
+            timestamp: timestamp, entity: entity, excluded: exclude.split(separator: ",").map { String($0) },
+            included: include.split(separator: ",").map { String($0) }, label: label)
     }
 
     private static let names = DetectorKind.allCases.map(\.rawValue).joined(separator: " | ")
@@ -57,4 +66,7 @@ struct ColumnChoice {
     var timestamp: String
     var entity: String?
     var excluded: [String]
+    /// Features whatever their names look like.
+    var included: [String] = []
+    var label: String?
 }

@@ -86,11 +86,3 @@ struct TrainingTable {
         if firstRefusal == nil { firstRefusal = "line \(line): \(sentence)" }
     }
 }
-
-extension FileFormat {
-    /// Which column feeds which field of a file with this header: as the definition maps them, but for fields that have a column of their own name
-    /// where the mapped one is missing, as in a file that `producer --to` wrote.
-    func columns(in header: [String]) -> [String: String] {
-        columns.filter { field, column in header.contains(column) || !header.contains(field) }
-    }
-}

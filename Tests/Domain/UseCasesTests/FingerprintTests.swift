@@ -4,14 +4,15 @@ import Testing
 import UseCases
 
 /// Stored snapshots carry the fingerprint of the plan that made them. The values are those of version 0.1.0: another one for the same definition would
-/// refuse every snapshot in the field.
+/// refuse every snapshot in the field. (nyc-taxi has been another definition since it reads the public files.)
 @Suite struct FingerprintTests {
     @Test(arguments: [
         ("battlefield", 6_653_073_579_894_262_797 as UInt64), ("iot-sensors", 5_530_359_861_465_188_880),
-        ("nyc-taxi", 17_380_467_242_328_641_095), ("server-logs", 1_083_980_065_832_932_053),
+        ("nyc-taxi", 17_294_842_010_617_716_021), ("server-logs", 1_083_980_065_832_932_053),
     ])
     func `a built-in definition keeps the fingerprint of its plan`(name: String, expected: UInt64) throws {
-        #expect(try UseCase.load(repository + "/services/usecases/\(name)", environment: [:]).plan.fingerprint == expected)
+        let found = try UseCase.load(repository + "/services/usecases/\(name)", environment: [:]).plan.fingerprint
+        #expect(found == expected)
     }
 
     private static let schema = Result {

@@ -57,7 +57,7 @@ struct ScoreTests {
         let train = try folder.write("train.csv", [header] + rows(300))
         let test = try folder.write("test.csv", [header] + rows(60, from: 300) + ["360,99,99,odd,1"])
         let lines = try score(["--train", train, "--test", test, "--detector", detector])
-        #expect(lines.first == "score,is_anomaly")
+        #expect(lines.first == "score,is_anomaly,refused")
         #expect(lines.count == 62)
         #expect(values(lines).allSatisfy { (0...1).contains($0) })
         #expect(values(lines).last == values(lines).max())
@@ -82,7 +82,7 @@ struct ScoreTests {
         #expect(dated.count == 51)
     }
 
-    @Test("gives score 1 to a row with too few or too many columns or without a time, and judges rows with empty cells")
+    @Test("a row with too few or too many columns or without a time is refused, not anomalous, and rows with empty cells are judged")
     func refusedRows() throws {
         let train = try folder.write("train.csv", [header] + rows(200))
         let test = try folder.write(
@@ -91,9 +91,37 @@ struct ScoreTests {
                 + rows(2, from: 207))
         let lines = try score(["--train", train, "--test", test, "--detector", "isolation-forest"])
         #expect(lines.count == 10)
-        #expect(lines[4...6].allSatisfy { $0 == "1,1" })
+        #expect(lines[4...6].allSatisfy { $0 == "0,0,1" })
+        #expect((lines[1...3] + lines[7...9]).allSatisfy { $0.hasSuffix(",0") })
         #expect(values(lines)[6] < 1)
         #expect(values(lines)[0] < 1)
+    }
+
+    @Test("a column with one text cell, a label, an identifier and an excluded column are left out, each with its reason")
+    func leftOut() throws {
+        let lines = (0..<60).map { "\($0),\($0 % 7),\($0 == 30 ? "error" : "\($0 % 5)"),\($0 % 3),\($0),0,\($0 % 2)" }
+        let file = try folder.write("columns.csv", ["at,a,b,c,pump_id,Label,d"] + lines)
+        let columns = ColumnChoice(timestamp: "at", entity: nil, excluded: ["d"])
+        let choice = try ColumnScan(path: file, columns: columns).choice()
+        #expect(choice.features == ["a", "c"])
+        #expect(
+            choice.leftOut == [
+                "b (text in 1 of 60 rows, first in line 32: `error`)", "pump_id (looks like an identifier; --include pump_id takes it)",
+                "Label (looks like a label; --include Label takes it)", "d (excluded)",
+            ])
+        var asked = columns
+        asked.included = ["pump_id"]
+        #expect(try ColumnScan(path: file, columns: asked).choice().features == ["a", "c", "pump_id"])
+    }
+
+    @Test("the contamination that is asked for decides how many rows alert")
+    func contamination() throws {
+        let train = try folder.write("train.csv", [header] + rows(400))
+        func flagged(_ share: String) throws -> Int {
+            try score(["--train", train, "--test", train, "--detector", "robust-z", "--contamination", share]).count { $0.contains(",1,") }
+        }
+        #expect(try flagged("0.3") > 60)
+        #expect(try flagged("0.001") < 10)
     }
 
     @Test("gives the same bytes for the same seed and others for another")
@@ -139,6 +167,31 @@ struct ScoreTests {
 
 @Suite("Stream and file")
 struct StreamAndFileTests {
+    @Test("the public files of later years are read as they are: names, a dispatcher's empty cells, the surcharge that counts twice, the airport fee")
+    func publicTaxiFile() throws {
+        let folder = try Folder()
+        let file = try folder.write(
+            "yellow_tripdata.csv",
+            [
+                "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,RatecodeID,store_and_fwd_flag,PULocationID,DOLocationID,"
+                    + "payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,improvement_surcharge,total_amount,congestion_surcharge,airport_fee",
+                "1,2019-06-01 00:12:00,2019-06-01 00:22:00,1,2.0,1,N,161,162,1,9.0,3.0,0.5,2.0,0,0.3,14.8,2.5,",
+                "2,2019-06-01 00:13:00,2019-06-01 00:23:00,1,2.0,1,N,161,162,1,9.0,0.5,0.5,2.0,0,0.3,14.8,2.5,",
+                "2,2022-06-01 00:13:00,2022-06-01 00:43:00,,10.0,,,132,162,0,40.0,0,0.5,0,0,1.0,44.75,2.5,1.25",
+                "2,2022-06-01 00:14:00,2022-06-01 00:44:00,,10.0,,,132,162,0,40.0,0,0.5,0,0,1.0,84.75,2.5,1.25",
+            ])
+        let useCase = try UseCase.load(repository + "/services/usecases/nyc-taxi", environment: [:])
+        var entities = FileTable.Entities()
+        let table = try FileTable(
+            path: file, useCase: useCase, features: ["unexplained_total", "minutes", "surcharges", "charge_ratio"], entities: &entities)
+        #expect(table.places == [0, 1, 2, 3])
+        let rows = (0..<4).map { table.table.matrix.row($0) }
+        #expect(rows.map { $0[0] } == [0, 0, -0.5, 39.5])
+        #expect(rows.map { $0[1] } == [10, 10, 30, 30])
+        #expect(abs(rows[0][2] - 3.8) < 1e-9 && abs(rows[1][2] - 3.8) < 1e-9)
+        #expect(abs(rows[0][3] - rows[1][3]) < 1e-9)
+    }
+
     @Test("give identical feature vectors: a trip as a JSON event and as a row of the sample file")
     func identicalVectors() throws {
         let useCase = try UseCase.load(repository + "/services/usecases/nyc-taxi/usecase.yaml")
@@ -153,7 +206,8 @@ struct StreamAndFileTests {
 
         let reader = try CSVReader(path: path)
         let schema = useCase.plan.schema
-        let writer = ColumnEventWriter(schema: schema, binding: try ColumnBinding(schema: schema, header: reader.columns, columns: source.columns))
+        let writer = ColumnEventWriter(
+            schema: schema, binding: try ColumnBinding(schema: schema, header: reader.columns, columns: source.columns(in: reader.columns)))
         let decoder = EventDecoder(schema: schema)
         let state = PartitionState(plan: useCase.plan)
         var emissions = Emissions()

@@ -50,6 +50,52 @@ def event_recall_at_false_alarms(labels, scores, per_thousand=1.0):
     return found / len(events) if events else math.nan
 
 
+def vus_pr(labels, scores, widest, steps=250):
+    """Volume under the precision-recall surface over ranges widened by 0 to `widest` rows (Paparrizos et al., VLDB 2022): labels fade out beside
+    each event, and recall is weighted by the share of events that are met."""
+    events, count = runs(labels), len(labels)
+    if not events:
+        return math.nan
+    ranked = -np.sort(-scores)
+    thresholds = ranked[np.linspace(0, count - 1, steps).astype(int)]
+    alerting = np.searchsorted(-ranked, -thresholds, side="right").astype(float)
+    volume = 0.0
+    for width in range(widest + 1):
+        half = width // 2
+        soft = labels.astype(float)
+        merged = []
+        for first, last in events:
+            after = np.arange(last + 1, min(last + half + 1, count))
+            soft[after] += np.sqrt(1 - (after - last) / width) if width else 0
+            before = np.arange(max(first - half, 0), first)
+            soft[before] += np.sqrt(1 - (first - before) / width) if width else 0
+            first, last = max(first - half, 0), min(last + half, count - 1)
+            if merged and first <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+            else:
+                merged.append((first, last))
+        soft = np.minimum(soft, 1)
+        inside = np.concatenate([np.arange(first, last + 1) for first, last in merged])
+        order = inside[np.argsort(-scores[inside], kind="stable")]
+        weight, is_event = soft[order], labels[order] == 1
+        met = np.searchsorted(-scores[order], -thresholds, side="right")
+        hits = np.concatenate(([0.0], np.cumsum(weight)))[met]
+        # Rows beside an event count as anomalous only as far as alerts touch them.
+        beside = np.concatenate(([0.0], np.cumsum(np.where(is_event, 0, weight))))[met]
+        positives = labels.sum() + beside / 2
+        peaks = np.array([scores[first : last + 1].max() for first, last in merged])
+        recall = np.minimum(hits / positives, 1) * (peaks[None, :] >= thresholds[:, None]).mean(1)
+        volume += float(np.dot(np.diff(recall, prepend=0), hits / alerting))
+    return volume / (widest + 1)
+
+
+def bootstrap(values, draws=2000, share=0.9, seed=7):
+    """The interval that holds a share of the means of values drawn anew from these."""
+    values = np.asarray(values)
+    means = np.random.default_rng(seed).choice(values, (draws, len(values))).mean(1)
+    return float(np.quantile(means, (1 - share) / 2)), float(np.quantile(means, (1 + share) / 2))
+
+
 def _sigmoid(position):
     """Numenta's scaled sigmoid: 1 well before the end of a window, 0 at its end, -1 well after."""
     return np.where(position > 3, -1.0, 2 / (1 + np.exp(5 * np.minimum(position, 50))) - 1)

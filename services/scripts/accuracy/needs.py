@@ -3,7 +3,7 @@
 import pathlib
 import sys
 
-FOLDERS = ["adbench", "taxi_trips", "smd", "skab", "vitals_sim", "logs_hdfs", "logs_access", "nab"]
+FOLDERS = ["adbench", "taxi_trips", "smd", "skab", "vitals_sim", "logs_hdfs", "logs_access", "nab", "series_uni", "series_multi"]
 NEEDED = """It takes CSV files with a header; `label` is 1 for anomalies, rows with `ignore` = 1 are not judged:
   adbench/*.csv                      timestamp, f0, f1, ..., label (ADBench's classical sets, rows shuffled)
   taxi_trips/train_*.csv, test_*.csv New York yellow-taxi trips
@@ -11,7 +11,9 @@ NEEDED = """It takes CSV files with a header; `label` is 1 for anomalies, rows w
   skab/*.csv                         Skoltech Anomaly Benchmark, the first 400 rows normal
   vitals_sim/train.csv, test.csv     vital signs, one block of rows for each soldier_id
   logs_hdfs, logs_access             train.csv and test.csv
-  nab/*/*.csv                        Numenta Anomaly Benchmark, with window_id and ignore (probation)"""
+  nab/*/*.csv                        Numenta Anomaly Benchmark, with window_id and ignore (probation)
+  series_uni/FAMILY__NAME.csv        single series of many kinds; ignore = 1 is the probation
+  series_multi/FAMILY__NAME_train.csv, _test.csv"""
 
 
 def met(folder):

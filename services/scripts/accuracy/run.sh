@@ -7,4 +7,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 python3 "$here/needs.py" "${1:-}"
 python=${VYUHA_ACCURACY_PYTHON:-}
 if [ -z "$python" ]; then python=$("$here/../lib/venv.sh" accuracy -r "$here/requirements.txt")/bin/python; fi
-exec "$python" "$here/accuracy.py" "$@"
+"$python" "$here/accuracy.py" "$@"
+# Without options: also whether the choice of a detector would hold on families that it was not made on.
+if [ $# -eq 1 ]; then exec "$python" "$here/nested.py" "$1"; fi

@@ -71,11 +71,11 @@ final class RowSource<Rows: RowReader>: EventSource {
         header = columnNames
         do {
             // Names every column that is missing, in one sentence each.
-            _ = try ColumnBinding(schema: schema, header: columnNames, columns: format.columns)
+            _ = try ColumnBinding(schema: schema, header: columnNames, columns: format.columns(in: columnNames))
         } catch {
             throw SourceError("\(first.path): \(error.message)" + (reader.hint.map { " " + $0 } ?? ""))
         }
-        columns = Columns.find(schema, header: columnNames, named: format.columns)
+        columns = Columns.find(schema, header: columnNames, named: format.columns(in: columnNames))
         key = try RowKey(schema: schema, header: columnNames, columns: columns, isInOrder: true)
         timeColumn = columns[schema.timeIndex]
         timeFormat = schema.fields[schema.timeIndex].format
