@@ -218,7 +218,7 @@ public struct Calibration: Sendable, Equatable {
     }
 
     init(from reader: inout StateReader) throws(DetectorError) {
-        try reader.version(2, of: "calibration")
+        let layout = try reader.version(upTo: 2, of: "calibration")
         let body = try reader.doubles()
         let bodySurprise = try reader.finiteDoubles(count: body.count)
         let rising = zip(body, body.dropFirst()).allSatisfy { $0 < $1 }
@@ -227,8 +227,8 @@ public struct Calibration: Sendable, Equatable {
         let scale = try reader.finite()
         let shape = try reader.finite()
         let lastExcess = try reader.finite()
-        let shared = try reader.doubles()
-        let sharedSurprise = try reader.finiteDoubles(count: shared.count)
+        let shared = layout < 2 ? [] : try reader.doubles()
+        let sharedSurprise = layout < 2 ? [] : try reader.finiteDoubles(count: shared.count)
         guard !body.isEmpty, rising, body.allSatisfy(\.isFinite), scale > 0, (-0.5...0.5).contains(shape), lastExcess >= 0,
             tailShare > 0, tailShare <= 1, shared.allSatisfy({ $0.isFinite && $0 > tailStart }),
             zip(shared, shared.dropFirst()).allSatisfy({ $0 < $1 })

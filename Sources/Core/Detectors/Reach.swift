@@ -42,6 +42,12 @@ struct Reach: Sendable, Equatable {
         self.learnt = learnt
     }
 
+    /// Of a model from before reaches were stored: nothing is out of it.
+    init(unknownFor columns: Int) {
+        self.init(
+            lowest: Array(repeating: -.infinity, count: columns), highest: Array(repeating: .infinity, count: columns), learnt: -.infinity)
+    }
+
     var columns: Int { lowest.count }
 
     /// By how many tens of widths the farthest value of a scaled row lies outside; 0 where none does by more than one. 1 for a feature that was

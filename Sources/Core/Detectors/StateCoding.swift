@@ -192,12 +192,16 @@ public struct StateReader: Sendable {
 
     /// Throws unless the next byte is this layout version.
     /// - Parameter part: what has a layout of its own, such as `seasonal model`.
-    public mutating func version(_ known: UInt8, of part: String) throws(DetectorError) {
+    public mutating func version(_ known: UInt8, of part: String) throws(DetectorError) { _ = try version(upTo: known, from: known, of: part) }
+
+    /// The same for a part of which older layouts are read too.
+    public mutating func version(upTo newest: UInt8, from oldest: UInt8 = 1, of part: String) throws(DetectorError) -> UInt8 {
         let found = try byte()
-        guard found == known else {
+        guard (oldest...newest).contains(found) else {
             let remedy = thing == .model ? "train it anew or use a newer program" : thing.remedy
-            throw DetectorError(.state, "The stored \(part) has layout \(found) and this program reads \(known): \(remedy).")
+            throw DetectorError(.state, "The stored \(part) has layout \(found) and this program reads \(newest): \(remedy).")
         }
+        return found
     }
 
     /// The error for bytes that no writer of ours has made.

@@ -49,7 +49,8 @@ extension TrainedModel {
         var tail = StateReader(bytes, end..<bytes.count)
         var reader = StateReader(bytes, TrainedModel.magic.count..<end)
         let version = try reader.uint32()
-        guard version == TrainedModel.formatVersion else {
+        // Format 1, of version 0.1.0, has no reach.
+        guard (1...TrainedModel.formatVersion).contains(version) else {
             throw DetectorError(
                 .state,
                 "The stored model has format \(version) not \(TrainedModel.formatVersion): train it anew or use a newer program."
@@ -71,7 +72,7 @@ extension TrainedModel {
         let featureNames = try reader.texts()
         let preprocessing = try Preprocessing(from: &reader)
         let calibration = try Calibration(from: &reader)
-        let reach = try Reach(from: &reader)
+        let reach = version < 2 ? Reach(unknownFor: preprocessing.columns) : try Reach(from: &reader)
         let threshold = try Threshold(from: &reader)
         let metadata = try ModelMetadata(from: &reader)
         let detector = try kind.type.init(from: &reader)

@@ -58,6 +58,10 @@ class Pod:
 
         return environment(self.rendering, container, fields.__getitem__, secret)
 
+    @staticmethod
+    def expanded(text: str, known: dict[str, str]) -> str:
+        return re.sub(r"\$\((\w+)\)", lambda m: known.get(m.group(1), m.group(0)), text)
+
     def mounts(self, container: dict, shared: bool) -> list[str]:
         """Files of ConfigMaps as read-only binds, claims as folders, empty directories as memory, or as a volume where two containers share them."""
         volumes = {v["name"]: v for v in self.spec.get("volumes", [])}
