@@ -124,7 +124,7 @@ let tools: [Target] = [
         "VyuhaCtl",
         [
             "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
-            "RedisClient", "KafkaClient", "Streaming", "ServiceKit", "Contracts", "JSON", "Text",
+            "PostgresClient", "RedisClient", "KafkaClient", "Streaming", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.tools.executable(
         "Benchmarks",
