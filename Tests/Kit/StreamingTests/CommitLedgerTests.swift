@@ -57,6 +57,8 @@ import Testing
                 guard !sent.isEmpty else { return nil }
                 sent.removeFirst()
                 ledger.requestsFailed()
+                let (again, unknown) = (ledger.due(.requested), ledger.due(.known))
+                if again.count != unknown.count || !unknown.allSatisfy({ again.contains($0) }) { return "what failed is not sent again" }
             case .wait:
                 return commitAll()
             case .refuse:
