@@ -122,7 +122,7 @@ let tools: [Target] = [
         "VyuhaCtl",
         [
             "UseCases", "Features", "Detectors", "Quality", "ModelRegistry", "Alerting", "AlertStore", "CSVReader", "YAMLReader", "HTTPClient",
-            "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text",
+            "PostgresClient", "RedisClient", "KafkaClient", "ServiceKit", "Contracts", "JSON", "Text",
         ]),
     Layer.tools.executable(
         "Benchmarks",

@@ -132,6 +132,9 @@ public final class PostgresConnection {
         "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
 
+    /// A table's name, with its schema's before it where there is one.
+    public static func quoted(table: String) -> String { table.split(separator: ".").map { quoted(String($0)) }.joined(separator: ".") }
+
     /// libpq's messages end with a line break and may have several lines.
     private static func sentence(_ text: UnsafePointer<CChar>?) -> String {
         let lines = (text.map { String(cString: $0) } ?? "").split(separator: "\n").map { $0.drop { $0 == " " || $0 == "\t" } }

@@ -40,7 +40,7 @@ struct UseCaseCheckTests {
     @Test("the definition is named by --use-case as everywhere, or alone", arguments: [["--use-case", "pumps"], ["pumps"], ["--use-case=pumps"]])
     func naming(arguments: [String]) throws {
         var reader = SettingsReader(arguments: arguments, environment: [:])
-        let settings = UseCaseSettings(&reader, isInfer: false)
+        let settings = CheckSettings(&reader)
         #expect(settings?.subject == "pumps")
         try reader.finish()
     }

@@ -78,10 +78,8 @@ struct TablePlace: Equatable {
 
     // MARK: SQL
 
-    static func quoted(_ table: String) -> String { table.split(separator: ".").map { PostgresConnection.quoted(String($0)) }.joined(separator: ".") }
-
     private static func select(_ table: PolledTable, _ columns: [String]) -> String {
-        "SELECT \(columns.map(PostgresConnection.quoted).joined(separator: ", ")) FROM \(quoted(table.table)) WHERE "
+        "SELECT \(columns.map { PostgresConnection.quoted($0) }.joined(separator: ", ")) FROM \(PostgresConnection.quoted(table: table.table)) WHERE "
     }
 
     /// What comes next, in order.

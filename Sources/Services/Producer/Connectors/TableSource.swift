@@ -190,7 +190,7 @@ final class TableSource: EventSource {
     private func learnColumns(_ connection: PostgresConnection) throws {
         let rows = try connection.query(
             "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnotnull AND attname IN ($2, $3)",
-            [TablePlace.quoted(table.table), table.watermark, table.key])
+            [PostgresConnection.quoted(table: table.table), table.watermark, table.key])
         let never = Set((0..<rows.count).map { rows.text(row: $0, column: 0) })
         mayBeNull = (!never.contains(table.watermark), !never.contains(table.key))
         guard !hasWarned, mayBeNull.watermark || mayBeNull.key else { return }

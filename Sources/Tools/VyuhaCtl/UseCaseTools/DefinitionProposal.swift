@@ -13,7 +13,7 @@ struct DefinitionProposal {
         "name", "vehicle", "customer", "card",
     ]
 
-    private struct Column {
+    struct Column {
         let profile: ColumnProfile
         let name: String
         let timeFormat: String?
@@ -24,20 +24,20 @@ struct DefinitionProposal {
         let (fields, labels) = Self.columns(sample)
         guard let time = Self.time(fields) else {
             throw CommandError(
-                "\(sample.file) has no column that is a time in every row; the suite needs one (ISO 8601, or named like a time and epoch seconds "
+                "\(sample.origin) has no column that is a time in every row; the suite needs one (ISO 8601, or named like a time and epoch seconds "
                     + "or milliseconds). Columns: \(sample.columns.map(\.path).joined(separator: ", ")).")
         }
         guard let entity = Self.entity(fields, time: time.name, rows: sample.rows) else {
             throw CommandError(
-                "\(sample.file) has no column that could say whose event a row is; add one, such as the host's name, the same in every row "
+                "\(sample.origin) has no column that could say whose event a row is; add one, such as the host's name, the same in every row "
                     + "if there is only one.")
         }
         var lines = [
-            "# Proposed from \(sample.rows) rows of \(Self.comment(sample.file)). Bounds are what was seen, widened; look at every line.",
+            "# Proposed from \(sample.rows) rows of \(Self.comment(sample.origin)). Bounds are what was seen, widened; look at every line.",
             "name: \(name)", "title: \(name)", "partitions: 32", "", "event:",
             "  entity: \(entity.name)\(Self.others(fields, of: entity.name, time: time.name, rows: sample.rows))",
             "  time: \(time.name)",
-            "  unknown_fields: \(sample.kind == .jsonLines ? "ignore" : "reject")", "  fields:",
+            "  unknown_fields: \(sample.isJSON ? "ignore" : "reject")", "  fields:",
         ]
         let width = fields.map(\.name.count).max() ?? 0
         for field in fields { lines.append(Self.line(field, width, sample, isEntity: field.name == entity.name)) }
@@ -120,7 +120,7 @@ struct DefinitionProposal {
         let profile = column.profile
         var parts: [String] = []
         var seen = ""
-        let isJSON = sample.kind == .jsonLines
+        let isJSON = sample.isJSON
         if let format = column.timeFormat {
             parts = ["type: timestamp", "format: \(format)"]
         } else if profile.isNumeric {
@@ -171,29 +171,6 @@ struct DefinitionProposal {
         return lines
     }
 
-    private static func source(_ sample: Sample, _ fields: [Column], _ labels: [ColumnProfile]) -> [String] {
-        guard case .csv(let delimiter) = sample.kind else {
-            let left = labels.map(\.path).map(comment).joined(separator: ", ")
-            return labels.isEmpty ? [] : ["", "# Taken for the truth and left out of the event: \(left)."]
-        }
-        let file = sample.file.split(separator: "/").last.map(String.init) ?? sample.file
-        let shown = delimiter == UInt8(ascii: "\t") ? "tab" : quoted(String(UnicodeScalar(delimiter)))
-        var lines = ["", "source:", "  csv:", "    file: \(quoted(file))    # beside this file", "    delimiter: \(shown)"]
-        let renamed = fields.filter { $0.name != $0.profile.path }
-        if !renamed.isEmpty {
-            lines.append("    columns:")
-            for field in renamed { lines.append("      \(field.name): \(quoted(field.profile.path))") }
-        }
-        let flag = labels.first { $0.distinct.keys.allSatisfy { ["0", "1"].contains($0) } }
-        if let flag {
-            lines.append("    label: \(quoted(flag.path))    # the truth; it never becomes part of an event")
-            if let kind = labels.first(where: { !$0.isNumeric }) { lines.append("    label_kind: \(quoted(kind.path))") }
-        }
-        let dropped = labels.filter { $0.path != flag?.path && ($0.isNumeric || flag == nil) }
-        if !dropped.isEmpty { lines.append("    drop: [\(dropped.map(\.path).map(quoted).joined(separator: ", "))]") }
-        return lines + ["  rate: 100", "", "training:", "  csv: { file: \(quoted(file)) }"]
-    }
-
     // MARK: Texts
 
     /// What was seen, a tenth wider on each side and rounded outwards to two digits; not below 0 where nothing was.
@@ -218,7 +195,7 @@ struct DefinitionProposal {
     }
 
     /// A YAML text in double quotes.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -233,5 +210,5 @@ struct DefinitionProposal {
     }
 
     /// A text that stays inside its comment.
-    private static func comment(_ text: String) -> String { String(text.prefix(60).map { $0.isNewline || $0 == "\u{0}" ? " " : $0 }) }
+    static func comment(_ text: String) -> String { String(text.prefix(60).map { $0.isNewline || $0 == "\u{0}" ? " " : $0 }) }
 }

@@ -7,16 +7,60 @@ struct Sample {
     enum Kind: Equatable {
         case csv(delimiter: UInt8)
         case jsonLines
+        case topic
+        /// Where the list of records is in an answer, and where the address of the next page.
+        case api(records: String, next: String?)
+        case table(connection: String)
     }
 
     let kind: Kind
-    /// As it was named.
-    let file: String
-    let columns: [ColumnProfile]
+    /// The file, topic, address or table, as it was named.
+    let origin: String
+    var columns: [ColumnProfile] = []
     /// Rows that could be read.
-    let rows: Int
+    var rows = 0
     /// Rows that could not.
-    let wrong: Int
+    var wrong = 0
+
+    private var indexes: [String: Int] = [:]
+
+    init(_ kind: Kind, origin: String) {
+        self.kind = kind
+        self.origin = origin
+    }
+
+    /// One JSON object; what is none counts as wrong.
+    mutating func add(json: some Sequence<UInt8>) {
+        guard let value = try? JSONValue.parse(Array(json)) else { return wrong += 1 }
+        add(value)
+    }
+
+    mutating func add(_ value: JSONValue) {
+        guard value.object != nil else { return wrong += 1 }
+        rows += 1
+        add(value, "")
+    }
+
+    private mutating func add(_ value: JSONValue, _ path: String) {
+        switch value {
+        case .null, .array: return
+        case .object(let members):
+            for member in members where !member.name.contains(".") {
+                add(member.value, path.isEmpty ? member.name : path + "." + member.name)
+            }
+        case .string, .bool, .integer, .number:
+            let index = indexes[path] ?? columns.count
+            if index == columns.count {
+                indexes[path] = index
+                columns.append(ColumnProfile(path))
+            }
+            if let text = value.string {
+                columns[index].add(text, isText: true)
+            } else {
+                columns[index].add(String(decoding: value.serialized, as: UTF8.self), isText: false)
+            }
+        }
+    }
 }
 
 /// Reads the beginning of a file of events.
@@ -50,54 +94,24 @@ enum SampleReader {
                 (reader, delimiter) = (candidate, other)
             }
         }
-        var columns = reader.columns.map { ColumnProfile($0) }
-        var (rows, wrong) = (0, 0)
-        while rows + wrong < limit, let status = try reader.next() {
+        var sample = Sample(.csv(delimiter: delimiter), origin: path)
+        sample.columns = reader.columns.map { ColumnProfile($0) }
+        while sample.rows + sample.wrong < limit, let status = try reader.next() {
             guard status == .ok else {
-                wrong += 1
+                sample.wrong += 1
                 continue
             }
-            rows += 1
-            for index in columns.indices where !reader.fields[index].isEmpty { columns[index].add(reader.string(index), isText: false) }
+            sample.rows += 1
+            for index in sample.columns.indices where !reader.fields[index].isEmpty { sample.columns[index].add(reader.string(index), isText: false) }
         }
-        return Sample(kind: .csv(delimiter: delimiter), file: path, columns: columns, rows: rows, wrong: wrong)
+        return sample
     }
 
     /// One object a line. Lines are taken apart by the CSV reader without a delimiter that JSON could hold: it bounds memory and reads gzip.
     private static func readJSON(_ path: String, rows limit: Int) throws -> Sample {
         let reader = try CSVReader(path: path, CSVSettings(delimiter: 0x1F, hasHeader: false))
-        var columns: [ColumnProfile] = []
-        var indexes: [String: Int] = [:]
-        var (rows, wrong) = (0, 0)
-        func add(_ value: JSONValue, _ path: String) {
-            switch value {
-            case .null, .array: return
-            case .object(let members):
-                for member in members where !member.name.contains(".") {
-                    add(member.value, path.isEmpty ? member.name : path + "." + member.name)
-                }
-            case .string, .bool, .integer, .number:
-                let index = indexes[path] ?? columns.count
-                if index == columns.count {
-                    indexes[path] = index
-                    columns.append(ColumnProfile(path))
-                }
-                if let text = value.string {
-                    columns[index].add(text, isText: true)
-                } else {
-                    columns[index].add(String(decoding: value.serialized, as: UTF8.self), isText: false)
-                }
-            }
-        }
-        while rows + wrong < limit, try reader.next() != nil {
-            let line = Array(reader.bytes[reader.rawBytes])
-            guard let value = try? JSONValue.parse(line), value.object != nil else {
-                wrong += 1
-                continue
-            }
-            rows += 1
-            add(value, "")
-        }
-        return Sample(kind: .jsonLines, file: path, columns: columns, rows: rows, wrong: wrong)
+        var sample = Sample(.jsonLines, origin: path)
+        while sample.rows + sample.wrong < limit, try reader.next() != nil { sample.add(json: reader.bytes[reader.rawBytes]) }
+        return sample
     }
 }
