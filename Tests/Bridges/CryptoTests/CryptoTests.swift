@@ -12,7 +12,7 @@ import Testing
 
     @Test("HMAC-SHA-256 of RFC 4231's second case") func hmac() {
         let signature = Crypto.hmacSHA256(Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8))
-        #expect(hex(signature) == "5bdcc146bf60754e6a042426089575c75a003f089d2739585dec58b964ec3843")
+        #expect(hex(signature) == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
     }
 
     @Test("base64 of RFC 4648's cases", arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")])
