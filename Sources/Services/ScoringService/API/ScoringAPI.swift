@@ -38,20 +38,23 @@ final class ScoringAPI: Sendable {
 
     /// What the scoring service adds to the admin server.
     func routes() -> AdminRoutes {
-        let origins = settings.crossOrigin
-        return AdminRoutes(
-            preflight: origins.map { origins in { origins.preflight($0) } },
-            beforeScrape: { [self] in metrics.known.map { predict.flush($0) } },
-            routes: { [self] service in
-                table(metrics.get(service)).map { route in
-                    guard let origins else { return route }
-                    return HTTPRoute(route.operation) { request, parameters in
-                        var response = route.handler(request, parameters)
-                        origins.apply(to: &response, request)
-                        return response
-                    }
-                }
-            })
+        guard let origins = settings.crossOrigin else { return AdminRoutes(beforeScrape: flush) { [self] in table(metrics.get($0)) } }
+        return AdminRoutes(preflight: { request in origins.preflight(request) }, beforeScrape: flush) { [self] service in
+            table(metrics.get(service)).map { Self.shared($0, with: origins) }
+        }
+    }
+
+    /// The same route, its answers readable by pages of these origins.
+    private static func shared(_ route: HTTPRoute, with origins: CrossOrigin) -> HTTPRoute {
+        HTTPRoute(route.operation) { request, parameters in
+            var response = route.handler(request, parameters)
+            origins.apply(to: &response, request)
+            return response
+        }
+    }
+
+    @Sendable private func flush() {
+        if let metrics = metrics.known { predict.flush(metrics) }
     }
 
     private func table(_ metrics: APIMetrics) -> [HTTPRoute] {
