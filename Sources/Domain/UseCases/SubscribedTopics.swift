@@ -9,6 +9,11 @@ public struct SubscribedTopics: Sendable, Equatable {
         public let text: String
         /// The fields that levels become, by their place from 0.
         public let fields: [Int: String]
+
+        public init(text: String, fields: [Int: String]) {
+            self.text = text
+            self.fields = fields
+        }
     }
 
     /// `mqtt://host:port`, with TLS `mqtts://host:port`.
