@@ -10,6 +10,7 @@
 # make crash-test-can-fail   both wrong services; fails unless the crash test does
 # make accuracy DATA=folder   the detectors on labelled data, beside published libraries; fails if a row that once held falls (Python, PyPI)
 # make api-test   1,000 random requests made from /openapi.json against a running scoring service (schemathesis, from PyPI)
+# make websocket-test   the HTTP server's WebSockets against a client that is not ours (websockets, from PyPI)
 # make docs-screenshot   a picture of the /docs page in a real browser (needs chromium)
 # make deploy-test   images, Compose, and a use case that is killed, paused and scaled under traffic (root or a Docker Engine)
 # Each target installs the Debian packages that it needs (services/scripts/setup.sh).
@@ -24,7 +25,7 @@ SWIFT      ?= swift
 # Static Swift runtime: an executable then needs only the C libraries of the system.
 RELEASE    := -c release --static-swift-stdlib
 
-.PHONY: demo test fuzz check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test docs-screenshot build setup format format-check clean
+.PHONY: demo test fuzz check-kubernetes sanitize crash-test crash-test-exactly-once crash-test-can-fail deploy-test bench accuracy api-test websocket-test docs-screenshot build setup format format-check clean
 
 demo: build
 	.build/release/vyuhactl up --use-case $(USE_CASE) --loop $(DEMO_FLAGS)
@@ -77,6 +78,9 @@ accuracy:
 
 api-test: build
 	services/scripts/api/test.sh
+
+websocket-test: build
+	services/scripts/api/websocket-test.sh
 
 docs-screenshot: build
 	services/scripts/api/docs-screenshot.sh .build/docs.png

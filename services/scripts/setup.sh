@@ -10,6 +10,7 @@ packages=(
     libcurl4-openssl-dev    # HTTP client
     libyaml-dev             # use-case files
     libmicrohttpd-dev       # HTTP server
+    libssl-dev              # digests and signatures (libcrypto)
     libsimdjson-dev         # JSON
     zlib1g-dev              # gzip files
     libpq-dev               # PostgreSQL client

@@ -20,6 +20,10 @@ final class Connection: @unchecked Sendable {
     }
 
     let descriptor: Int32
+    /// What takes over once the answer to a request for a WebSocket is sent.
+    var webSocket: WebSocketHandler?
+    /// True from the answer on that makes it a WebSocket or a stream of events: it is no request in flight any more.
+    let isDetached = Atomic<Bool>(false)
     var state = State.receiving
     var method = HTTPServerMethod.get
     var body: [UInt8] = []

@@ -25,7 +25,7 @@ public final class HTTPServer: Sendable {
         _ settings: HTTPServerSettings, handler: @escaping @Sendable (borrowing HTTPServerRequest) -> HTTPServerResponse
     ) throws(HTTPServerError) {
         let listener = try openListener(settings)
-        core = ServerCore(settings, handler)
+        core = try ServerCore(settings, handler)
         let context = Unmanaged.passUnretained(core).toOpaque()
         let options = vyuha_mhd_settings(
             listen_socket: listener.descriptor, threads: UInt32(max(1, settings.threads)),
@@ -76,6 +76,8 @@ public final class HTTPServer: Sendable {
         core.isStopping.store(true, ordering: .relaxed)
         let listener = MHD_quiesce_daemon(ending.daemon)
         if listener >= 0 { close(listener) }
+        core.endStreams()
+        core.sockets.stop()
         let end = ContinuousClock.now + .seconds(max(0, graceSeconds))
         while core.inFlight.load(ordering: .relaxed) > 0, ContinuousClock.now < end { usleep(2_000) }
         MHD_stop_daemon(ending.daemon)

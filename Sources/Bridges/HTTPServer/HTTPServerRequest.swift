@@ -56,6 +56,11 @@ public struct HTTPServerRequest: ~Copyable {
         strlen(url) == path.utf8CodeUnitCount && hasPathPrefix(path)
     }
 
+    /// Whether the path is these bytes.
+    func isPath(_ path: [UInt8]) -> Bool {
+        strlen(url) == path.count && path.withUnsafeBytes { bytes in bytes.baseAddress.map { memcmp(url, $0, bytes.count) == 0 } ?? true }
+    }
+
     /// Whether the path begins with this, without making a string.
     public func hasPathPrefix(_ prefix: StaticString) -> Bool {
         prefix.withUTF8Buffer { bytes in

@@ -8,6 +8,14 @@ public struct HTTPServerResponse: Sendable {
     public var headers: [(name: StaticString, value: String)]
     /// Body; left out by the server where the request was HEAD.
     public var body: [UInt8]
+    /// What comes after the header fields instead of a body.
+    var continuation = Continuation.none
+
+    enum Continuation {
+        case none
+        case webSocket(WebSocketHandler)
+        case events(EventStream)
+    }
 
     /// A response; JSON unless told otherwise.
     public init(
@@ -48,8 +56,8 @@ public struct HTTPServerResponse: Sendable {
     public static var notFound: HTTPServerResponse { problem(404, "There is nothing at this path.") }
 
     /// 405 as a problem document with the methods that are allowed: `methodNotAllowed(allow: "GET, HEAD")`.
-    public static func methodNotAllowed(allow: StaticString) -> HTTPServerResponse {
-        problem(405, "This path takes only \(allow).", headers: [("Allow", "\(allow)")])
+    public static func methodNotAllowed(allow: String) -> HTTPServerResponse {
+        problem(405, "This path takes only \(allow).", headers: [("Allow", allow)])
     }
 
     /// The phrases of [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-15) that a server of ours sends.
@@ -62,9 +70,11 @@ public struct HTTPServerResponse: Sendable {
         case 405: "Method Not Allowed"
         case 408: "Request Timeout"
         case 409: "Conflict"
+        case 410: "Gone"
         case 413: "Content Too Large"
         case 415: "Unsupported Media Type"
         case 422: "Unprocessable Content"
+        case 426: "Upgrade Required"
         case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"
         case 500: "Internal Server Error"

@@ -11,6 +11,10 @@ final class ServerCore: Sendable {
     let isStopping = Atomic<Bool>(false)
     /// Open connections, for the watch.
     let connections = Mutex<[ObjectIdentifier: Watched]>([:])
+    /// The thread of the WebSockets.
+    let sockets: SocketLoop
+    /// Streams of events that are open, for the stop.
+    private let streams = Mutex<[ObjectIdentifier: EventStream]>([:])
     private let requestSeconds: Int
     private let maximumRequests: Int
     private let requestIDs: RequestIDs?
@@ -22,7 +26,8 @@ final class ServerCore: Sendable {
         var since: Int
     }
 
-    init(_ settings: HTTPServerSettings, _ handler: @escaping @Sendable (borrowing HTTPServerRequest) -> HTTPServerResponse) {
+    init(_ settings: HTTPServerSettings, _ handler: @escaping @Sendable (borrowing HTTPServerRequest) -> HTTPServerResponse) throws(HTTPServerError) {
+        sockets = try SocketLoop()
         self.handler = handler
         maximumBodyBytes = max(0, settings.maximumBodyBytes)
         requestSeconds = max(1, settings.idleTimeout) + max(1, settings.requestTimeout)
@@ -37,7 +42,7 @@ final class ServerCore: Sendable {
     // MARK: Connections
 
     func opened(_ connection: Connection) {
-        connections.withLock { $0[ObjectIdentifier(connection)] = Watched(connection: connection, progress: 0, since: now()) }
+        connections.withLock { $0[ObjectIdentifier(connection)] = Watched(connection: connection, progress: 0, since: monotonicSeconds()) }
     }
 
     /// libmicrohttpd closes the descriptor only after this, so that the watch never shuts down another's.
@@ -47,11 +52,12 @@ final class ServerCore: Sendable {
 
     /// Cuts off connections on which no request was completed for too long, although bytes may trickle in.
     func cutOffSlow() {
-        let time = now()
+        let time = monotonicSeconds()
         connections.withLock { watched in
             for (key, entry) in watched {
                 let progress = entry.connection.progress.load(ordering: .relaxed)
-                if progress != entry.progress || entry.connection.isInHandler.load(ordering: .relaxed) {
+                let isDetached = entry.connection.isDetached.load(ordering: .relaxed)
+                if isDetached || progress != entry.progress || entry.connection.isInHandler.load(ordering: .relaxed) {
                     watched[key]?.progress = progress
                     watched[key]?.since = time
                 } else if time - entry.since >= requestSeconds {
@@ -59,12 +65,6 @@ final class ServerCore: Sendable {
                 }
             }
         }
-    }
-
-    private func now() -> Int {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
-        return time.tv_sec
     }
 
     // MARK: Requests
@@ -125,21 +125,68 @@ final class ServerCore: Sendable {
     func completed(_ connection: Connection) {
         connection.state = .receiving
         connection.progress.wrappingAdd(1, ordering: .relaxed)
+        if !connection.isDetached.exchange(false, ordering: .relaxed) { inFlight.wrappingSubtract(1, ordering: .relaxed) }
+    }
+
+    /// The connection goes on for as long as its client likes, so that neither a stop nor the limit on requests waits for it.
+    private func detach(_ connection: Connection) {
+        connection.isDetached.store(true, ordering: .relaxed)
         inFlight.wrappingSubtract(1, ordering: .relaxed)
     }
 
-    private func answer(_ connection: Connection, _ handle: OpaquePointer, _ response: HTTPServerResponse) -> MHD_Result {
-        let made = response.body.withUnsafeBytes { bytes in
-            MHD_create_response_from_buffer(bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+    // MARK: WebSockets and streams of events
+
+    /// The answer that makes the connection a WebSocket is sent.
+    func upgraded(_ connection: Connection, _ descriptor: Int32, _ upgrade: OpaquePointer, early: [UInt8]) {
+        guard let handler = connection.webSocket else { return vyuha_mhd_close_upgraded(upgrade) }
+        connection.webSocket = nil
+        let socket = WebSocket(descriptor: descriptor, upgrade: upgrade, handler: handler, loop: sockets, early: early)
+        if !sockets.add(socket) { vyuha_mhd_close_upgraded(upgrade) }
+    }
+
+    /// Ends every stream: libmicrohttpd does not stop while one sleeps.
+    func endStreams() {
+        for stream in streams.withLock({ Array($0.values) }) { stream.end() }
+    }
+
+    private func body(_ response: HTTPServerResponse, _ connection: Connection, _ handle: OpaquePointer) -> OpaquePointer? {
+        switch response.continuation {
+        case .none:
+            return response.body.withUnsafeBytes { bytes in
+                MHD_create_response_from_buffer(bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+            }
+        case .webSocket(let handler):
+            connection.webSocket = handler
+            return MHD_create_response_for_upgrade(handleUpgrade, Unmanaged.passUnretained(self).toOpaque())
+        case .events(let stream):
+            streams.withLock { $0[ObjectIdentifier(stream)] = stream }
+            // After it is listed: either the stop sees it, or it sees the stop.
+            if isStopping.load(ordering: .sequentiallyConsistent) { stream.end() }
+            let context = EventStreamContext(stream, handle) { [self] stream in
+                streams.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(stream)) }
+            }
+            let retained = Unmanaged.passRetained(context)
+            guard let made = MHD_create_response_from_callback(.max, 16 << 10, readEvents, retained.toOpaque(), finishEvents) else {
+                retained.takeRetainedValue().finish()
+                return nil
+            }
+            return made
         }
-        guard let made else { return .NO }
+    }
+
+    private func answer(_ connection: Connection, _ handle: OpaquePointer, _ response: HTTPServerResponse) -> MHD_Result {
+        guard let made = body(response, connection, handle) else { return .NO }
         defer { MHD_destroy_response(made) }
         if let type = response.contentType { add("Content-Type", pointer(type), to: made) }
         for (name, value) in response.headers { add(name, Self.cleaned(value), to: made) }
         if let requestIDs { addRequestID(requestIDs, handle, to: made) }
-        if isStopping.load(ordering: .relaxed) { add("Connection", "close", to: made) }
+        var isDetached = false
+        if case .none = response.continuation {} else { isDetached = true }
+        if !isDetached, isStopping.load(ordering: .relaxed) { add("Connection", "close", to: made) }
         connection.state = .answered
-        return MHD_queue_response(handle, UInt32(max(100, min(599, response.status))), made)
+        let result = MHD_queue_response(handle, UInt32(max(100, min(599, response.status))), made)
+        if isDetached, result == .YES { detach(connection) }
+        return result
     }
 
     private func addRequestID(_ ids: RequestIDs, _ handle: OpaquePointer, to response: OpaquePointer) {
@@ -202,6 +249,16 @@ func handleRequest(
         return ServerCore.at(core).receive(Connection.at(known), part) ? .YES : .NO
     }
     return ServerCore.at(core).finish(Connection.at(known), handle, url)
+}
+
+/// Called once the answer 101 is sent; the descriptor is ours until it is given back.
+func handleUpgrade(
+    _ core: UnsafeMutableRawPointer?, _ handle: OpaquePointer?, _ context: UnsafeMutableRawPointer?, _ early: UnsafePointer<CChar>?,
+    _ earlyCount: Int, _ descriptor: Int32, _ upgrade: OpaquePointer?
+) {
+    guard let core, let context, let upgrade else { return }
+    let bytes = Array(UnsafeRawBufferPointer(start: early, count: earlyCount))
+    ServerCore.at(core).upgraded(Connection.at(context), descriptor, upgrade, early: bytes)
 }
 
 func requestCompleted(

@@ -13,6 +13,7 @@ struct vyuha_mhd_settings {
 
 // Poll mode, not epoll: libmicrohttpd 0.9.75 stalls in epoll mode at 128 connections. A pool of one thread is refused, so that
 // option appears only for more.
+#define VYUHA_MHD_FLAGS (MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME)
 #define VYUHA_MHD_OPTIONS                                                                                                    \
     MHD_OPTION_LISTEN_SOCKET, settings.listen_socket, MHD_OPTION_NOTIFY_COMPLETED, completed, context,                       \
         MHD_OPTION_NOTIFY_CONNECTION, connection, context, MHD_OPTION_CONNECTION_LIMIT, settings.connection_limit,           \
@@ -23,18 +24,23 @@ struct vyuha_mhd_settings {
 static inline struct MHD_Daemon *vyuha_mhd_start(struct vyuha_mhd_settings settings, MHD_AccessHandlerCallback handler,
                                                  MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback connection,
                                                  void *context) {
-    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, handler, context, VYUHA_MHD_OPTIONS);
+    return MHD_start_daemon(VYUHA_MHD_FLAGS, 0, NULL, NULL, handler, context, VYUHA_MHD_OPTIONS);
 }
 /// The same with TLS 1.2 and 1.3; certificate and key are PEM text that is read during this call.
 static inline struct MHD_Daemon *vyuha_mhd_start_tls(struct vyuha_mhd_settings settings, MHD_AccessHandlerCallback handler,
                                                      MHD_RequestCompletedCallback completed,
                                                      MHD_NotifyConnectionCallback connection, void *context,
                                                      const char *certificate, const char *key) {
-    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TLS, 0, NULL, NULL, handler, context,
+    return MHD_start_daemon(VYUHA_MHD_FLAGS | MHD_USE_TLS, 0, NULL, NULL, handler, context,
                             MHD_OPTION_HTTPS_MEM_CERT, certificate, MHD_OPTION_HTTPS_MEM_KEY, key,
                             MHD_OPTION_HTTPS_PRIORITIES, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", VYUHA_MHD_OPTIONS);
 }
 #undef VYUHA_MHD_OPTIONS
+#undef VYUHA_MHD_FLAGS
+/// Gives an upgraded connection back to the daemon, which closes it.
+static inline void vyuha_mhd_close_upgraded(struct MHD_UpgradeResponseHandle *handle) {
+    MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+}
 /// What was stored when the connection was accepted; NULL before.
 static inline void *vyuha_mhd_socket_context(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);

@@ -33,9 +33,12 @@ final class APIMetrics: Sendable {
     }
 }
 
-/// The metrics of the service, found at the first request: a route is made before there is a service.
+/// The metrics of the service, made with the routes: the settings are read before there is a service.
 final class APIMetricsOnce: Sendable {
     private let made = Mutex<APIMetrics?>(nil)
+
+    /// Nil until the first request for them.
+    var known: APIMetrics? { made.withLock { $0 } }
 
     func get(_ service: Service) -> APIMetrics {
         made.withLock { made in

@@ -1,13 +1,12 @@
 import Features
+import HTTPServer
 import JSON
 import ServiceKit
 import UseCases
 
-/// The document of `/openapi.json` ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)): every endpoint with what it takes and every
-/// answer that it can give.
+/// The parts of `/openapi.json` ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)).
 enum OpenAPIDocument {
-    /// - Parameter needsToken: whether calls must carry a bearer token.
-    static func of(_ useCase: UseCase, needsToken: Bool) -> JSONValue {
+    static func of(_ useCase: UseCase, _ operations: [HTTPOperation], needsToken: Bool) -> JSONValue {
         var components: [JSONMember] = [JSONMember("schemas", schemas(useCase))]
         if needsToken {
             components.append(JSONMember("securitySchemes", ["bearer": ["type": "http", "scheme": "bearer"]]))
@@ -18,32 +17,14 @@ enum OpenAPIDocument {
                 "title": .string("Vyuha scoring: " + useCase.title), "version": .string(vyuhaVersion), "description": .string(useCase.summary),
             ],
             "servers": [["url": "/"]],
-            "paths": [
-                "/predict": ["post": predict(useCase, needsToken)],
-                "/model": ["get": model(needsToken)],
-                "/schema": [
-                    "get": get("schema", "The event as a JSON Schema, draft 2020-12.", type: "application/schema+json", ["type": "object"])
-                ],
-                "/openapi.json": ["get": get("openapi", "This document.", type: "application/json", ["type": "object"])],
-                "/docs": ["get": get("docs", "A page to read and to try this interface.", type: "text/html", ["type": "string"])],
-                "/health": [
-                    "get": get(
-                        "health", "Whether the process is alive.", type: "application/json", reference("Status"), unavailable: reference("Status"))
-                ],
-                "/ready": [
-                    "get": get(
-                        "ready", "Whether it has a model and reads the stream.", type: "application/json", reference("Status"),
-                        unavailable: reference("Status"))
-                ],
-                "/metrics": ["get": get("metrics", "Metrics for Prometheus.", type: "text/plain", ["type": "string"])],
-            ],
+            "paths": HTTPOperation.openAPIPaths(operations),
             "components": .object(components),
         ]
     }
 
     // MARK: Operations
 
-    private static func predict(_ useCase: UseCase, _ needsToken: Bool) -> JSONValue {
+    static func predict(_ useCase: UseCase, _ needsToken: Bool) -> JSONValue {
         let event = reference("Event")
         let reply = reference("Reply")
         let example = ExampleEvent.of(useCase)
@@ -88,7 +69,7 @@ enum OpenAPIDocument {
         return .object(operation)
     }
 
-    private static func model(_ needsToken: Bool) -> JSONValue {
+    static func model(_ needsToken: Bool) -> JSONValue {
         var responses = [JSONMember("200", answer("The models in use.", "application/json", reference("Models")))]
         if needsToken { responses.append(JSONMember("401", problem("The token is missing or unknown."))) }
         var operation: [JSONMember] = [
@@ -100,20 +81,12 @@ enum OpenAPIDocument {
         return .object(operation)
     }
 
-    private static func get(
-        _ id: String, _ summary: String, type: String, _ schema: JSONValue, unavailable: JSONValue? = nil
-    ) -> JSONValue {
-        var responses = [JSONMember("200", answer(summary, type, schema))]
-        if let unavailable { responses.append(JSONMember("503", answer("It is not; `status` says why.", "application/json", unavailable))) }
-        return ["operationId": .string(id), "summary": .string(summary), "responses": .object(responses)]
+    static func get(_ id: String, _ summary: String, type: String, _ schema: JSONValue) -> JSONValue {
+        ["operationId": .string(id), "summary": .string(summary), "responses": ["200": answer(summary, type, schema)]]
     }
 
     private static func answer(_ text: String, _ type: String, _ schema: JSONValue) -> JSONValue {
-        [
-            "description": .string(text),
-            "headers": ["X-Request-Id": ["description": "The request's own, or a new one.", "schema": ["type": "string"]]],
-            "content": .object([JSONMember(type, ["schema": schema])]),
-        ]
+        AdminOperations.answer(text, type, schema)
     }
 
     private static func problem(_ text: String) -> JSONValue { answer(text, "application/problem+json", reference("Problem")) }
@@ -163,7 +136,7 @@ enum OpenAPIDocument {
                 ],
                 "required": ["type", "title", "status", "detail"],
             ],
-            "Status": ["type": "object", "properties": ["status": ["type": "string"]], "required": ["status"]],
+            "Status": AdminOperations.statusSchema,
             "Models": [
                 "type": "object",
                 "properties": [

@@ -23,7 +23,6 @@ final class PredictEndpoint: Sendable {
     }
 
     func answer(_ request: borrowing HTTPServerRequest, _ metrics: APIMetrics) -> HTTPServerResponse {
-        guard request.method == .post else { return .methodNotAllowed(allow: "POST") }
         var explaining = false
         if let wanted = request.query("explain") {
             switch wanted {

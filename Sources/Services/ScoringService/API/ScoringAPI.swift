@@ -16,7 +16,7 @@ final class ScoringAPI: Sendable {
     private let predict: PredictEndpoint
     private let model: ModelEndpoint
     private let schema: [UInt8]
-    private let openAPI: [UInt8]
+    private let useCase: UseCase
     private let docs: [UInt8]
     private let metrics = APIMetricsOnce()
 
@@ -26,7 +26,7 @@ final class ScoringAPI: Sendable {
             useCase, models, redis: common.redis, onlineTimeout: settings.onlineTimeout, threads: settings.threads)
         model = ModelEndpoint(useCase: useCase, models: models)
         schema = Array(EventJSONSchema.document(useCase).pretty.utf8)
-        openAPI = Array(OpenAPIDocument.of(useCase, needsToken: settings.tokens != nil).pretty.utf8)
+        self.useCase = useCase
         docs = Array(DocsPage.html.utf8)
     }
 
@@ -38,37 +38,39 @@ final class ScoringAPI: Sendable {
 
     /// What the scoring service adds to the admin server.
     func routes() -> AdminRoutes {
-        { [self] request, service in
-            if request.method == .options, let origins = settings.crossOrigin { return origins.preflight(request) }
-            guard var response = route(request, metrics.get(service)) else { return nil }
-            settings.crossOrigin?.apply(to: &response, request)
+        guard let origins = settings.crossOrigin else { return AdminRoutes(beforeScrape: flush) { [self] in table(metrics.get($0)) } }
+        return AdminRoutes(preflight: { request in origins.preflight(request) }, beforeScrape: flush) { [self] service in
+            table(metrics.get(service)).map { Self.shared($0, with: origins) }
+        }
+    }
+
+    /// The same route, its answers readable by pages of these origins.
+    private static func shared(_ route: HTTPRoute, with origins: CrossOrigin) -> HTTPRoute {
+        HTTPRoute(route.operation) { request, parameters in
+            var response = route.handler(request, parameters)
+            origins.apply(to: &response, request)
             return response
         }
     }
 
-    private func route(_ request: borrowing HTTPServerRequest, _ metrics: APIMetrics) -> HTTPServerResponse? {
-        if request.isPath("/predict") { return refusal(request) ?? predict.answer(request, metrics) }
-        if request.isPath("/metrics") {
-            predict.flush(metrics)
-            return nil
-        }
-        if request.isPath("/model") { return page(request) { refusal(request) ?? model.answer() } }
-        if request.isPath("/schema") {
-            return page(request) { HTTPServerResponse(contentType: "application/schema+json", body: schema) }
-        }
-        if request.isPath("/openapi.json") { return page(request) { HTTPServerResponse(body: openAPI) } }
-        if request.isPath("/docs") || request.isPath("/") {
-            return page(request) {
-                HTTPServerResponse(
-                    contentType: "text/html; charset=utf-8",
-                    headers: [("Content-Security-Policy", DocsPage.policy), ("X-Content-Type-Options", "nosniff")], body: docs)
-            }
-        }
-        return nil
+    @Sendable private func flush() {
+        if let metrics = metrics.known { predict.flush(metrics) }
     }
 
-    private func page(_ request: borrowing HTTPServerRequest, _ body: () -> HTTPServerResponse) -> HTTPServerResponse {
-        request.method == .get ? body() : .methodNotAllowed(allow: "GET, HEAD")
+    private func table(_ metrics: APIMetrics) -> [HTTPRoute] {
+        let operations = ScoringOperations(useCase, needsToken: settings.tokens != nil)
+        let document = Array(operations.document.pretty.utf8)
+        let page = HTTPServerResponse(
+            contentType: "text/html; charset=utf-8",
+            headers: [("Content-Security-Policy", DocsPage.policy), ("X-Content-Type-Options", "nosniff")], body: docs)
+        return [
+            HTTPRoute(operations.predict) { [self] request, _ in refusal(request) ?? predict.answer(request, metrics) },
+            HTTPRoute(operations.model) { [self] request, _ in refusal(request) ?? model.answer() },
+            HTTPRoute(operations.schema) { [self] _, _ in HTTPServerResponse(contentType: "application/schema+json", body: schema) },
+            HTTPRoute(operations.openAPI) { _, _ in HTTPServerResponse(body: document) },
+            HTTPRoute(operations.docs) { _, _ in page },
+            HTTPRoute(operations.root) { _, _ in page },
+        ]
     }
 
     /// Nil where the request may pass.
