@@ -50,6 +50,9 @@ let c: [Target] = [
     Layer.c.system("CYAML", "yaml-0.1", apt: "libyaml-dev"),
     Layer.c.system("CMicroHTTPD", "libmicrohttpd", apt: "libmicrohttpd-dev"),
     Layer.c.system("CZlib", "zlib", apt: "zlib1g-dev"),
+    Layer.c.system("CZstd", "libzstd", apt: "libzstd-dev"),
+    Layer.c.system("CLZ4", "liblz4", apt: "liblz4-dev"),
+    Layer.c.system("CSnappy", "snappy", apt: "libsnappy-dev"),
     Layer.c.system("CMosquitto", "libmosquitto", apt: "libmosquitto-dev"),
     Layer.c.system("CPQ", "libpq", apt: "libpq-dev"),
     .target(name: "CSimdJSON", path: "Sources/C/CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -76,7 +79,8 @@ let bridges: [Target] = [
     Layer.bridges.library("HTTPServer", ["CMicroHTTPD", "Text"]),
     Layer.bridges.library("YAMLReader", ["CYAML", "Text"]),
     Layer.bridges.library("CSVReader", ["CZlib", "Text"]),
-    Layer.bridges.library("Compression", ["CZlib"]),
+    Layer.bridges.library("Compression", ["CLZ4", "CSnappy", "CZlib", "CZstd"]),
+    Layer.bridges.library("Parquet", ["Compression"]),
 ]
 
 let kit: [Target] = [
@@ -147,6 +151,7 @@ let checks: [Target] = [
     Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
     Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),
+    Layer.bridges.tests("Parquet", ["Compression", "Parquet", "Text"], exclude: ["Golden"]),
     Layer.kit.tests("ServiceKit", ["ServiceKit", "Contracts", "HTTPServer", "KafkaClient", "RedisClient", "Platform", "TestSupport"]),
     Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),
