@@ -145,20 +145,24 @@ def records(topics):
     resolve = socket.getaddrinfo
     socket.getaddrinfo = lambda host, *rest, **more: resolve(broker if host == "kafka" else host, *rest, **more)
     consumer = KafkaConsumer(bootstrap_servers=f"{broker}:9092", consumer_timeout_ms=4000, auto_offset_reset="earliest",
-                             enable_auto_commit=False, max_partition_fetch_bytes=1 << 22, isolation_level="read_committed")
+                             enable_auto_commit=False, max_partition_fetch_bytes=1 << 22, max_poll_records=100_000,
+                             isolation_level="read_committed")
     found = {topic: [] for topic in topics}
+    # As of one moment: open windows of entities that are silent now may still be told while this reads.
+    ends = consumer.end_offsets([TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or []])
     # A partition at a time: the stand-in for Kafka puts everything that it has of what is asked for into one answer.
-    for partition in [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or []]:
+    for partition, end in ends.items():
         consumer.assign([partition])
         consumer.seek_to_beginning(partition)
-        end, silent = consumer.end_offsets([partition])[partition], 0
+        silent = 0
         while consumer.position(partition) < end:
             batch = consumer.poll(timeout_ms=2000)
             silent = 0 if batch else silent + 1
             if silent == 15:
                 raise Failed(f"the broker shows nothing of {partition.topic} [{partition.partition}] behind offset {consumer.position(partition)} of {end}")
             for message in batch.get(partition, []):
-                found[partition.topic].append((dict(message.headers), message.value))
+                if message.offset < end:
+                    found[partition.topic].append((dict(message.headers), message.value))
     consumer.close()
     return found
 

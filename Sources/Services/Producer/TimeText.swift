@@ -35,6 +35,15 @@ enum TimeText {
         }
     }
 
+    /// A blank and the offset from UTC, ` +01:00`, as a pattern reads it behind a local time.
+    static func appendOffset(_ milliseconds: Int64, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: milliseconds < 0 ? " -".utf8 : " +".utf8)
+        let minutes = abs(milliseconds) / 60_000
+        Digits.append(minutes / 60, width: 2, to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
+        Digits.append(minutes % 60, width: 2, to: &bytes)
+    }
+
     /// `2019-01-31T05:00:50.250Z`, and `2019-01-31T05:00:50Z` for a whole second, without allocation. The date is Howard Hinnant's `civil_from_days` ("chrono-compatible low-level date
     /// algorithms", 2013): years that begin in March, in eras of 400 years.
     static func appendISO8601(_ milliseconds: Int64, to bytes: inout [UInt8]) {

@@ -117,6 +117,8 @@ struct TimeTests {
         ("%b %e %Y %%", "Feb  9 2026 %", "UTC", "2026-02-09T00:00:00.000Z"),
         ("%Y-%m-%d", "2026-02-30", "UTC", nil),
         ("%Y-%m-%d", "2026-02-03 ", "UTC", nil),
+        ("%Y-%m-%d %H:%M:%S", "2026-11-01 01:30:00 -05:00", "America/New_York", "2026-11-01T06:30:00.000Z"),
+        ("%Y-%m-%d %H:%M:%S", "2026-11-01 01:30:00 EST", "America/New_York", nil),
     ]
 
     @Test("patterns are read in their zone", arguments: patterns)
@@ -127,5 +129,17 @@ struct TimeTests {
             entity: "id", time: "t")
         let result = decode(schema, #"{"id":"a","t":"\#(text)"}"#)
         #expect((try? result.get()).map { ISO8601.format(Int64($0[1])) } == expected)
+    }
+
+    @Test("only a time of the hour that is repeated has a repetition, an hour later")
+    func repetition() throws {
+        let paris = try #require(zone("Europe/Paris"))
+        func time(_ text: String) throws -> Int64 { try #require(ISO8601.parse(text)) }
+        #expect(paris.repetition(of: try time("2026-10-24T23:59:59Z")) == nil)
+        #expect(paris.repetition(of: try time("2026-10-25T00:00:00Z")) == (try time("2026-10-25T01:00:00Z")))
+        #expect(paris.repetition(of: try time("2026-10-25T00:59:59Z")) == (try time("2026-10-25T01:59:59Z")))
+        #expect(paris.repetition(of: try time("2026-10-25T01:00:00Z")) == nil)
+        #expect(paris.repetition(of: try time("2026-03-29T01:30:00Z")) == nil)
+        #expect(TimeZoneRules.utc.repetition(of: 0) == nil)
     }
 }

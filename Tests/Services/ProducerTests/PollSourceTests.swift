@@ -149,7 +149,10 @@ final class PollSourceTests {
     func encodings() throws {
         let text = #"[{"at":"2026-11-01T10:00:00Z","zone":1,"fare":5,"note":"Prüfstand"}]"#
         let right = [#"{"at":"2026-11-01T10:00:00Z","zone":1,"fare":5,"note":"Prüfstand"}"#]
-        func texts(_ body: [UInt8], _ fields: [String]) throws -> [String] { try rows(of: body, fields, 1).map(\.text) }
+        func texts(_ body: [UInt8], _ fields: [String]) throws -> [String] {
+            defer { #expect(failures == 0, "\(fields) \(service.life.trouble ?? "")") }
+            return try rows(of: body, fields, 1).map(\.text)
+        }
         let utf8 = Array(text.utf8)
         #expect(try texts([0xEF, 0xBB, 0xBF] + utf8, []) == right)
         let gzip = try packed(utf8)

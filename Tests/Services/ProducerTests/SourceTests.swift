@@ -50,6 +50,36 @@ struct FileSourceTests {
         #expect(source.position.events == 4)
     }
 
+    @Test("In the hour that the end of summer time repeats, an entity's order tells which of the two a row is of")
+    func repeatedHour() throws {
+        let rules = try TimeZoneRules(name: "Europe/Paris", tzif: [UInt8](Data(contentsOf: URL(filePath: "/usr/share/zoneinfo/Europe/Paris"))))
+        let schema = try EventSchema(
+            fields: [
+                EventField("at", .timestamp, format: .pattern(try TimestampPattern("%d/%m/%Y %H:%M:%S"), zone: rules)), EventField("zone", .string),
+            ], entity: "zone", time: "at")
+        // a is there in both hours; b comes late into the first, and again when a is past it.
+        let rows = [
+            ("a", "01:50"), ("a", "02:10"), ("a", "02:50"), ("b", "02:20"), ("a", "02:10"), ("a", "02:30"), ("b", "02:40"), ("a", "03:10"),
+            ("b", "02:30"),
+            ("b", "03:00"),
+        ]
+        let text = "at,zone\n" + rows.map { "25/10/2026 \($0.1):00,\($0.0)\n" }.joined()
+        let folder = try Folder()
+        let source = try FileSource(
+            path: try folder.write(text, as: "hour.csv"), csv: FileFormat(file: ""), schema: schema, strict: false, loops: false)
+        var times: [String] = []
+        let decoder = EventDecoder(schema: schema)
+        while try source.next() == .event {
+            times.append("\(source.entityText) \(ISO8601.format(source.eventTime).dropFirst(11).prefix(5))")
+            let json = Array(try source.json(schema).utf8)
+            #expect(decoder.decode(json, 0..<json.count) && decoder.eventTime == source.eventTime, "what is sent says the same")
+        }
+        #expect(
+            times == [
+                "a 23:50", "a 00:10", "a 00:50", "b 00:20", "a 01:10", "a 01:30", "b 00:40", "a 02:10", "b 01:30", "b 02:00",
+            ])
+    }
+
     @Test("A label is read as people write it; one that is neither yes nor no leaves its row unjudged and says where it stands")
     func truths() throws {
         let cells = [("False", "0.0"), ("0.0", "no"), ("True", ""), ("yes", "FALSE"), ("1.0", "1"), ("maybe", "0"), ("0", "2")]

@@ -50,6 +50,15 @@ public struct TimeZoneRules: Sendable, Equatable {
         }
         return best
     }
+
+    /// The later instant at which a wall clock in this zone shows what it shows at `instant`, which is in an hour that is repeated when the clock is put
+    /// back; nil for any other instant.
+    public func repetition(of instant: Int64) -> Int64? {
+        let local = instant + offset(atUTC: instant)
+        let offset = offset(atUTC: local + CivilTime.millisecondsPerDay)
+        let later = local - offset
+        return later > instant && self.offset(atUTC: later) == offset ? later : nil
+    }
 }
 
 /// How the caller of the compiler finds a zone by its name; nil when there is none. `UTC` is always known.

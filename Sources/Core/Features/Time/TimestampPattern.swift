@@ -6,13 +6,16 @@ import Text
 /// `%d` or `%e` day (`%e` may be padded with a space), `%j` day of the year, `%H` hour 00–23, `%I` hour 01–12 with `%p` AM or PM,
 /// `%M` minute, `%S` second, `%f` fraction of a second (any number of digits), `%z` offset (`Z`, `+hh`, `+hhmm`, `+hh:mm`), `%s` epoch
 /// seconds, `%%` a percent sign. Any other character must stand in the text as it is. The date must be complete; a time of day that is
-/// not in the pattern is midnight.
+/// not in the pattern is midnight. A local time may carry its offset behind a blank, as `%z` would read it, also where the pattern has none.
 public struct TimestampPattern: Sendable, Equatable {
     enum Item: Equatable { case literal(UInt8), conversion(UInt8) }
 
     /// As it was written.
     public let text: String
     let items: [Item]
+
+    /// Whether a text of this form is a local time, which only a zone makes an instant.
+    public var isLocal: Bool { !items.contains(.conversion(0x7A)) && !items.contains(.conversion(0x73)) }
 
     /// Throws when the text names an unknown conversion or does not determine a date.
     public init(_ text: String) throws(SchemaError) {
@@ -121,6 +124,11 @@ public struct TimestampPattern: Sendable, Equatable {
                 guard let v = scan.digits(upTo: 12) else { return nil }
                 epoch = Int64(isNegative ? -v : v)
             }
+        }
+        // What a source that knows better than the zone writes behind a local time of the hour that the end of summer time repeats.
+        if offset == nil, epoch == nil, scan.take(0x20) {
+            guard let v = scan.zone() else { return nil }
+            offset = v
         }
         guard scan.atEnd else { return nil }
         if let epoch {

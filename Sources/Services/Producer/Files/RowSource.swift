@@ -76,7 +76,7 @@ final class RowSource<Rows: RowReader>: EventSource {
             throw SourceError("\(first.path): \(error.message)" + (reader.hint.map { " " + $0 } ?? ""))
         }
         columns = Columns.find(schema, header: columnNames, named: format.columns)
-        key = try RowKey(schema: schema, header: columnNames, columns: columns)
+        key = try RowKey(schema: schema, header: columnNames, columns: columns, isInOrder: true)
         timeColumn = columns[schema.timeIndex]
         timeFormat = schema.fields[schema.timeIndex].format
         if strict,
@@ -132,7 +132,7 @@ final class RowSource<Rows: RowReader>: EventSource {
             return row
         }
         key.read(rows.bytes, rows.fields)
-        if pass > 1, period != nil, key.hasTime { moveTime() }
+        if key.hasTime, key.isInRepeatedHour || (pass > 1 && period != nil) { moveTime() }
         return .event
     }
 
@@ -212,7 +212,12 @@ final class RowSource<Rows: RowReader>: EventSource {
         shifted.removeAll(keepingCapacity: true)
         shifted.append(contentsOf: rows.bytes)
         let start = shifted.count
-        TimeText.append(eventTime, timeFormat, to: &shifted)
+        if case .pattern(_, let zone) = timeFormat {
+            shifted.append(contentsOf: rows.bytes[rows.fields[timeColumn]])
+            TimeText.appendOffset(zone.offset(atUTC: eventTime), to: &shifted)
+        } else {
+            TimeText.append(eventTime, timeFormat, to: &shifted)
+        }
         shiftedFields.removeAll(keepingCapacity: true)
         shiftedFields.append(contentsOf: rows.fields)
         shiftedFields[timeColumn] = start..<shifted.count

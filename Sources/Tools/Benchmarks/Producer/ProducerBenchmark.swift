@@ -59,6 +59,9 @@ struct ProducerBenchmark {
             print("\(title): \(Int(best)) events per CPU second (\(rates.map { "\(Int($0))" }.joined(separator: ", ")))")
             members.append(JSONMember(title, .number(best.rounded())))
         }
+        let topic = try TopicSourceBenchmark(records: events, redis: "redis://127.0.0.1:\(port)", log: folder + "/producer.log").run()
+        print("Kafka topic: \(Int(topic)) records per CPU second (goal >= 200000)")
+        members.append(JSONMember("Kafka topic", .number(topic.rounded())))
         let (count, _) = try bench.run(["--rate", "10000", "--duration", "10s"])
         print("rate of 10,000/s: \(Double(count) / 10) events a second over 10 s")
         members.append(JSONMember("rate asked for 10000", .number(Double(count) / 10)))
