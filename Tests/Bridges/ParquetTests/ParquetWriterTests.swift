@@ -63,7 +63,7 @@ import Testing
         guard let folder = Folder.judge?.appendingPathComponent("written") else { return }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         for (codec, name) in zip(Self.codecs, ["plain", "snappy", "gzip", "zstd", "lz4"]) {
-            let groups = [Example.columns(rows: codec == .zstd ? 45_000 : 1_000, seed: 4), Example.columns(rows: 3, seed: 5)]
+            let groups = [Example.columns(rows: codec == .zstd ? 20_100 : 500, seed: 4), Example.columns(rows: 3, seed: 5)]
             try Data(Example.file(groups, codec: codec)).write(to: folder.appendingPathComponent("\(name).parquet"))
             try Dump.text(fields: Example.fields) { column in groups.map { $0[column] } }
                 .write(to: folder.appendingPathComponent("\(name).txt"), atomically: true, encoding: .utf8)
