@@ -3,7 +3,8 @@
 # make check-kubernetes   render and check k8s/ and helm/, part of make test (needs python3 and kubectl; names what it skips)
 # make bench   stream, detectors, scorer, producer, state, drain, idle, alerts (ALERTS=10000000 for all of them) and API beside their peers (needs wrk; peers from PyPI)
 # make sanitize   every test under AddressSanitizer and ThreadSanitizer (builds of their own; SANITIZERS, TARGETS: services/scripts/sanitize/run.sh)
-# make fuzz    FUZZ_CASES (200,000) random and mutated inputs for each of: expressions, events (twice), CSV rows, JSON documents, definitions
+# make fuzz    FUZZ_CASES (200,000) random and mutated inputs for each of: expressions, events (twice), CSV rows, JSON documents, definitions,
+#                   Parquet files
 # make crash-test   the same input through a disturbed and an undisturbed chain, every effect compared (CRASH_FLAGS: see --help); with
 #                   SWIFT_FLAGS="-Xswiftc -DVYUHA_BROKEN_COMMIT_FIRST" or …_BROKEN_FENCING the services are wrong on purpose
 # make crash-test-exactly-once   the same with transactions, on noida-db (python3, PyPI) or on KAFKA_BOOTSTRAP_SERVERS
@@ -44,7 +45,7 @@ test:
 # Each suite runs in a process of its own: one that crashed or hung is named.
 fuzz: setup
 	$(SWIFT) build --build-tests
-	@for suite in FeaturesTests.FuzzTests JSONTests.JSONFieldsTests/fuzz UseCasesTests.BrokenDefinitionTests/fuzz; do \
+	@for suite in FeaturesTests.FuzzTests JSONTests.JSONFieldsTests/fuzz UseCasesTests.BrokenDefinitionTests/fuzz ParquetTests.FuzzTests; do \
 		VYUHA_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT) test --skip-build --filter $$suite || exit 1; done
 
 check-kubernetes:

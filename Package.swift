@@ -51,6 +51,9 @@ let c: [Target] = [
     Layer.c.system("CMicroHTTPD", "libmicrohttpd", apt: "libmicrohttpd-dev"),
     Layer.c.system("CCrypto", "libcrypto", apt: "libssl-dev"),
     Layer.c.system("CZlib", "zlib", apt: "zlib1g-dev"),
+    Layer.c.system("CZstd", "libzstd", apt: "libzstd-dev"),
+    Layer.c.system("CLZ4", "liblz4", apt: "liblz4-dev"),
+    Layer.c.system("CSnappy", "snappy", apt: "libsnappy-dev"),
     Layer.c.system("CMosquitto", "libmosquitto", apt: "libmosquitto-dev"),
     Layer.c.system("CPQ", "libpq", apt: "libpq-dev"),
     .target(name: "CSimdJSON", path: "Sources/C/CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -78,7 +81,8 @@ let bridges: [Target] = [
     Layer.bridges.library("HTTPServer", ["CMicroHTTPD", "Crypto", "JSON", "Text"]),
     Layer.bridges.library("YAMLReader", ["CYAML", "Text"]),
     Layer.bridges.library("CSVReader", ["CZlib", "Text"]),
-    Layer.bridges.library("Compression", ["CZlib"]),
+    Layer.bridges.library("Compression", ["CLZ4", "CSnappy", "CZlib", "CZstd"]),
+    Layer.bridges.library("Parquet", ["Compression"]),
 ]
 
 let kit: [Target] = [
@@ -154,6 +158,7 @@ let checks: [Target] = [
     Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
     Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),
+    Layer.bridges.tests("Parquet", ["Compression", "Parquet", "Text"], exclude: ["Golden"]),
     Layer.kit.tests("ServiceKit", ["ServiceKit", "Streaming", "HTTPServer", "RedisClient", "Platform", "TestSupport"]),
     Layer.domain.tests("UseCases", ["UseCases", "Features", "Detectors", "JSON", "Text", "TestSupport"]),
     Layer.domain.tests("FeatureStore", ["FeatureStore", "Contracts", "RedisClient", "TestSupport"]),

@@ -13,6 +13,7 @@ packages=(
     libssl-dev              # digests and signatures (libcrypto)
     libsimdjson-dev         # JSON
     zlib1g-dev              # gzip files
+    libzstd-dev libsnappy-dev liblz4-dev  # compressed pages of Parquet files
     libpq-dev               # PostgreSQL client
     libmosquitto-dev        # MQTT client
     redis-server            # the private Redis of `vyuhactl up` and of the tests

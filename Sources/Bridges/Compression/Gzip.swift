@@ -48,4 +48,13 @@ public enum Gzip {
             }
         }
     }
+
+    /// One member, at zlib's default level.
+    public static func compress(_ bytes: [UInt8]) -> [UInt8] {
+        var stream = z_stream()
+        let made = deflateInit2_(
+            &stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        precondition(made == Z_OK, "zlib ran out of memory")
+        return Zlib.deflateAll(bytes, &stream)
+    }
 }

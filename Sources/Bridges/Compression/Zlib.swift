@@ -9,6 +9,11 @@ public enum Zlib {
         let made = deflateInit2_(
             &stream, 1, Z_DEFLATED, MAX_WBITS, 8, Z_RLE, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         precondition(made == Z_OK, "zlib ran out of memory")
+        return deflateAll(bytes, &stream)
+    }
+
+    /// Ends the stream, too.
+    static func deflateAll(_ bytes: [UInt8], _ stream: inout z_stream) -> [UInt8] {
         defer { deflateEnd(&stream) }
         var result = [UInt8](repeating: 0, count: Int(deflateBound(&stream, uLong(bytes.count))))
         bytes.withUnsafeBufferPointer { source in
