@@ -154,7 +154,7 @@ let checks: [Target] = [
     Layer.bridges.tests("KafkaClient", ["KafkaClient", "TestSupport"]),
     Layer.bridges.tests("RedisClient", ["RedisClient", "TestSupport"]),
     Layer.bridges.tests("Crypto", ["Crypto"]),
-    Layer.bridges.tests("HTTP", ["HTTPClient", "HTTPServer", "JSON", "TestSupport"]),
+    Layer.bridges.tests("HTTP", ["HTTPClient", "HTTPServer", "TestSupport"]),
     Layer.bridges.tests("YAMLReader", ["YAMLReader", "Text"]),
     Layer.bridges.tests("CSVReader", ["CSVReader", "Text"]),
     Layer.bridges.tests("Compression", ["Compression"]),

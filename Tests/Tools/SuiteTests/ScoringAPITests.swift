@@ -148,7 +148,7 @@ import Testing
         #expect(try #require(model["calibration"]?["held_back_rows"]?.integer) > 0)
         let schema = try #require(try api.get("/schema").json)
         #expect(schema["$schema"]?.string == "https://json-schema.org/draft/2020-12/schema")
-        #expect(schema["required"]?.array?.count == 12 && schema["additionalProperties"]?.bool == false)
+        #expect(schema["required"]?.array?.count == 8 && schema["additionalProperties"]?.bool == false)
         #expect(schema["properties"]?["distance"]?["maximum"]?.double == 500)
         #expect(schema["properties"]?["extra"]?["default"]?.double == 0)
         let document = try #require(try api.get("/openapi.json").json)
