@@ -74,13 +74,11 @@ public final class KafkaProxy: @unchecked Sendable {
     public func count(_ request: KafkaRequest) -> Int { state.withLock { $0.counts[request.rawValue] ?? 0 } }
 
     public func close() {
-        let sockets = state.withLock { state in
-            defer { state.sockets = [] }
-            if state.isClosed { return [Int32]() }
+        state.withLock { state in
+            guard !state.isClosed else { return }
             state.isClosed = true
-            return state.sockets + [listener]
+            for socket in state.sockets + [listener] { shutdown(socket, Int32(SHUT_RDWR)) }
         }
-        for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
     }
 
     // MARK: Connections
@@ -120,10 +118,20 @@ public final class KafkaProxy: @unchecked Sendable {
             self.broker = broker
         }
 
-        /// Called by each of the two threads; the second closes.
-        func end() {
+        /// - Returns: whether both threads are at their end.
+        func end() -> Bool {
             for socket in [client, broker] { shutdown(socket, Int32(SHUT_RDWR)) }
-            if ended.add(1, ordering: .relaxed).newValue == 2 { for socket in [client, broker] { Glibc.close(socket) } }
+            return ended.add(1, ordering: .relaxed).newValue == 2
+        }
+    }
+
+    /// Called by each of the two threads; the second closes. A descriptor that is closed is nobody's here: its number may be another's at once.
+    private func end(_ connection: Connection) {
+        guard connection.end() else { return }
+        let sockets = [connection.client, connection.broker]
+        state.withLock { state in
+            state.sockets.removeAll(where: sockets.contains)
+            for socket in sockets { Glibc.close(socket) }
         }
     }
 
@@ -144,7 +152,7 @@ public final class KafkaProxy: @unchecked Sendable {
             connection.waiting.withLock { $0[correlation] = (request, version, fault) }
             guard frame.write(connection.broker) else { break }
         }
-        connection.end()
+        end(connection)
     }
 
     private func forwardAnswers(_ connection: Connection) {
@@ -157,7 +165,7 @@ public final class KafkaProxy: @unchecked Sendable {
             }
             guard frame.write(connection.client) else { break }
         }
-        connection.end()
+        end(connection)
     }
 
     // MARK: Sockets
