@@ -95,7 +95,8 @@ import Testing
             (Self.trip() + "x", ["body malformed"]), (Self.trip(["fare": nil]), ["body.fare missing-field"]),
             (Self.trip(["fare": .null]), ["body.fare missing-field"]), (Self.trip(["fare": "52"]), ["body.fare wrong-type"]),
             (Self.trip(["fare": 1e9]), ["body.fare out-of-range"]), (Self.trip(["passengers": 1.5]), ["body.passengers wrong-type"]),
-            (Self.trip(["rate_code": 100]), ["body.rate_code out-of-range"]), (Self.trip(["pickup_time": "noon"]), ["body.pickup_time bad-timestamp"]),
+            (Self.trip(["rate_code": 100]), ["body.rate_code out-of-range"]),
+            (Self.trip(["pickup_time": "noon"]), ["body.pickup_time bad-timestamp"]),
             (Self.trip(["fare": [1]]), ["body.fare wrong-type"]), (Self.trip(["fair": 1]), ["body.fair unknown-field"]),
             (
                 Self.trip(["duration": -1, "distance": 501, "tip": nil]),
