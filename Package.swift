@@ -194,7 +194,10 @@ let checks: [Target] = [
         "Trainer", ["Trainer", "UseCases", "Features", "Detectors", "Simulation", "CSVReader", "ServiceKit", "JSON", "Text", "TestSupport"]),
     Layer.tools.tests(
         "VyuhaCtl",
-        ["VyuhaCtl", "UseCases", "Quality", "YAMLReader", "KafkaClient", "RedisClient", "ServiceKit", "Contracts", "JSON", "TestSupport"]),
+        [
+            "VyuhaCtl", "UseCases", "Quality", "YAMLReader", "KafkaClient", "RedisClient", "Streaming", "ServiceKit", "Contracts", "JSON",
+            "TestSupport",
+        ]),
     Layer.tools.tests(
         "Suite", ["TestSupport", "Contracts", "JSON", "KafkaClient", "RedisClient", "HTTPClient", "ServiceKit"], exclude: ["Definitions"]),
     // A real redis-server of a test's own, and where the repository and the built executables are.

@@ -1,19 +1,14 @@
-/// Under which names one service of a use case takes part: its consumer group, where its state lies in Redis, its topics, and which models it scores
-/// with. The same program may run twice beside itself under two identities, as a scorer and its challenger, and neither touches what is the other's.
+/// Under which names one service of a use case takes part: its consumer group, where its state lies in Redis, its topics. The same program may run twice
+/// beside itself under two identities, as a scorer and its challenger, and neither touches what is the other's.
 public struct ServiceIdentity: Sendable, Equatable {
-    /// Which version of a feature set's models is asked of the registry.
-    public enum ModelRole: String, Sendable { case current, challenger }
-
     /// The catalog's name of the service, or one that is its own.
     public let name: String
     public let useCase: String
-    public let modelRole: ModelRole
 
     /// - Parameter useCase: with its prefix, where it has one.
-    public init(_ name: String, useCase: String, modelRole: ModelRole = .current) {
+    public init(_ name: String, useCase: String) {
         self.name = name
         self.useCase = useCase
-        self.modelRole = modelRole
     }
 
     /// Consumer group, and the first part of transactional ids.

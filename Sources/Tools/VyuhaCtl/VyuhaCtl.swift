@@ -16,6 +16,7 @@ struct VyuhaCtlMain {
                     try ModelsCommand.run($0)
                 },
                 Subcommand("alerts", "Looks after alerts: list, show, ack, snooze, silence, unsilence, history.") { try AlertsCommand.run($0) },
+                Subcommand("dead-letters", "Looks at what was refused and why: list, stats, show.") { try DeadLettersCommand.run($0) },
                 Subcommand("crash-test", "Proves that kills, freezes and changes of scale change no result.") { CrashTestCommand.run($0) },
                 Subcommand("usecase", "Checks a definition and its cases, or proposes one for a sample: check, infer.") {
                     try UseCaseCommand.run($0)
