@@ -8,6 +8,7 @@
 #   USE_CASE      nyc-taxi (default) or battlefield
 #   KAFKA_IMAGE   broker image, where a Docker Engine is there that can pull it
 #   DEPLOY_TEST_PRIVATE=1   the private engine even where another one answers
+#   DEPLOY_TEST_ONLY=pods   only the pods of the Kubernetes manifests, without the scenario
 #   DEPLOY_TEST_KEEP=1      keeps the private engine's data, and with it the build cache, for the next run
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -104,12 +105,14 @@ make_bases() {
     if ! docker image inspect vyuha-stand-in/servers >/dev/null 2>&1; then
         say "making the stand-in for Kafka, Redis, Prometheus and Alertmanager"
         cp -a "$rootfs" "$work/servers"
-        chroot_install "$work/servers" redis-server prometheus prometheus-alertmanager
+        chroot_install "$work/servers" redis-server prometheus prometheus-alertmanager python3
         ln -sf prometheus-alertmanager "$work/servers/usr/bin/alertmanager"
         "$work/venv/bin/pip" download -q --no-deps -d "$work/wheel" noida-db==0.2.3
         python -m zipfile -e "$work"/wheel/noida_db-*.whl "$work/wheel"
         install -m 755 "$work/wheel/noida_db/noida-db" "$work/servers/usr/local/bin/noida-db"
         install -m 755 "$here/kafka-stand-in.sh" "$work/servers/usr/local/bin/kafka-stand-in"
+        install -D -t "$work/servers/usr/local/share/stand-in/bench" services/scripts/bench/fetch-limit.py
+        install -D -t "$work/servers/usr/local/share/stand-in/crash-test" services/scripts/crash-test/aborted-filter.py
         tar -c -C "$work/servers" . | docker import --change 'CMD ["kafka-stand-in"]' - vyuha-stand-in/servers >/dev/null
         rm -rf "$work/servers" "$work/wheel"
     fi
@@ -161,7 +164,7 @@ for target in $(sed -n 's/^  - name: //p' services/catalog.yaml); do
     docker buildx build --quiet --load --file services/Dockerfile "${build_options[@]}" --target "$target" --tag "vyuha/$target:deploy-test" . >/dev/null
 done
 export VYUHA_VERSION=deploy-test
-python "$here/scenario.py" "${USE_CASE:-nyc-taxi}"
+if [ "${DEPLOY_TEST_ONLY:-}" != pods ]; then python "$here/scenario.py" "${USE_CASE:-nyc-taxi}"; fi
 # The same images once more, as the pods of the Kubernetes manifests.
 say "the pods of k8s/overlays/${USE_CASE:-nyc-taxi}"
 services/scripts/kubernetes/manifest-containers.py run "${USE_CASE:-nyc-taxi}"

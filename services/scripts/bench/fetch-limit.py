@@ -5,7 +5,7 @@ A broker gives at most `max_bytes` in an answer and `partition_max_bytes` of a p
 (KIP-74). noida-db gives everything that there is, 160 MB at once of a backlog of that size, which no client setting bounds. What it has given is
 kept here and dealt out in whole batches. Without transactions only; against Kafka itself none of this is needed.
 
-    fetch-limit.py <port to listen on> <port of noida-db>
+    fetch-limit.py <port to listen on> <port of noida-db> [<the name by which both are known; 127.0.0.1>]
 """
 import os
 import socket
@@ -100,8 +100,9 @@ def dealt(limit, partitions):
     return bytes(out)
 
 
-def serve(client, own_port, port):
-    other = socket.create_connection(("127.0.0.1", port))
+def serve(client, own_port, port, host):
+    other = socket.create_connection((host, port))
+    named = struct.pack(">h", len(host)) + host.encode()
     for side in (client, other):
         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     asked, sending = {}, threading.Lock()
@@ -141,7 +142,7 @@ def serve(client, own_port, port):
                 body = dealt(*wanted) if keep(frame[4:]) else None
                 frame = frame[:4] + body if body is not None else frame
             elif key is not None:
-                frame = frame.replace(broker.HOST + struct.pack(">i", port), broker.HOST + struct.pack(">i", own_port))
+                frame = frame.replace(named + struct.pack(">i", port), named + struct.pack(">i", own_port))
             answer(frame)
     except OSError:
         pass
@@ -152,10 +153,11 @@ def serve(client, own_port, port):
 
 def main():
     own_port, port = int(sys.argv[1]), int(sys.argv[2])
-    listener = socket.create_server(("127.0.0.1", own_port), backlog=128)
+    host = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+    listener = socket.create_server((host, own_port), backlog=128)
     while True:
         client, _ = listener.accept()
-        threading.Thread(target=serve, args=(client, own_port, port), daemon=True).start()
+        threading.Thread(target=serve, args=(client, own_port, port, host), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -107,6 +107,8 @@ class Pod:
         if not (self.name == "kafka" and self.stands_in(container)):
             # The same for memory and memory with swap: no swap, as in a pod. A stand-in is another program than the limit was made for.
             line += ["--memory", str(memory), "--memory-swap", str(memory), "--cpus", str(bytes_of(limits["cpu"]))]
+        if self.name == "kafka" and self.stands_in(container):
+            environment["STAND_IN_FETCH_LIMIT"] = "1"
         line += ["--stop-timeout", str(self.spec.get("terminationGracePeriodSeconds", 30))]
         for key, value in environment.items():
             line += ["--env", f"{key}={value}"]
