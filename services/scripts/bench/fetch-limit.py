@@ -17,9 +17,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 broker = __import__("aborted-filter")
 Reader, frames, send, close = broker.Reader, broker.frames, broker.send, broker.close
 
-lock = threading.Lock()
-# (topic, partition) -> batches as (offset of the first record, offset behind the last, bytes), and the partition's three offsets.
-batches, ends = {}, {}
+
+class Kept:
+    """What one client was given: (topic, partition) -> batches as (offset of the first record, offset behind the last, bytes), and the three offsets of
+    the partition. Another client is elsewhere in the same topics."""
+
+    def __init__(self):
+        self.lock, self.batches, self.ends = threading.Lock(), {}, {}
 
 
 def asked_for(request):
@@ -39,7 +43,7 @@ def asked_for(request):
     return limit, partitions
 
 
-def keep(response):
+def keep(kept, response):
     """Takes over what a Fetch 11 response brings; false where it is an error, which is passed on as it is."""
     reader = Reader(response)
     reader.take("i")
@@ -66,21 +70,21 @@ def keep(response):
                 found.append((base, base + struct.unpack_from(">i", records, at + 23)[0] + 1, records[at:end]))
                 at = end
             fresh[topic, partition] = found, offsets
-    with lock:
+    with kept.lock:
         for place, (found, offsets) in fresh.items():
             if found:
-                batches[place] = found
-            ends[place] = offsets
+                kept.batches[place] = found
+            kept.ends[place] = offsets
     return True
 
 
-def dealt(limit, partitions):
+def dealt(kept, limit, partitions):
     """Body of a Fetch 11 response from what is kept; None where that has nothing for it."""
     out, total, topics = bytearray(), 0, {}
-    with lock:
+    with kept.lock:
         for (topic, partition), (offset, most) in partitions.items():
             records, size = [], 0
-            for first, behind, data in batches.get((topic, partition), ()):
+            for first, behind, data in kept.batches.get((topic, partition), ()):
                 if behind <= offset:
                     continue
                 if first > offset and not records:
@@ -89,7 +93,7 @@ def dealt(limit, partitions):
                     break
                 records.append(data)
                 size, total = size + len(data), total + len(data)
-            high, stable, start = ends.get((topic, partition), (-1, -1, -1))
+            high, stable, start = kept.ends.get((topic, partition), (-1, -1, -1))
             body = struct.pack(">ihqqqiii", partition, 0, high, stable, start, 0, -1, size) + b"".join(records)
             topics.setdefault(topic, []).append(body)
     if total == 0:
@@ -105,7 +109,7 @@ def serve(client, own_port, port, host):
     named = struct.pack(">h", len(host)) + host.encode()
     for side in (client, other):
         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    asked, sending = {}, threading.Lock()
+    asked, sending, kept = {}, threading.Lock(), Kept()
 
     def answer(frame):
         with sending:
@@ -121,7 +125,7 @@ def serve(client, own_port, port, host):
                     reader = Reader(frame, 8)
                     reader.string()
                     wanted = asked_for(frame[reader.at:])
-                    body = dealt(*wanted)
+                    body = dealt(kept, *wanted)
                     if body is not None:
                         answer(struct.pack(">i", correlation) + body)
                         continue
@@ -139,7 +143,7 @@ def serve(client, own_port, port, host):
         for frame in frames(other):
             key, wanted = asked.pop(struct.unpack_from(">i", frame)[0], (None, None))
             if key == broker.FETCH:
-                body = dealt(*wanted) if keep(frame[4:]) else None
+                body = dealt(kept, *wanted) if keep(kept, frame[4:]) else None
                 frame = frame[:4] + body if body is not None else frame
             elif key is not None:
                 frame = frame.replace(named + struct.pack(">i", port), named + struct.pack(">i", own_port))
